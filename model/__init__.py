@@ -1,1 +1,4 @@
-"""Learns: archive -> tokens -> dataset -> transformer -> weights. Runs on a workstation, tokens and conditioning also on the box."""
+"""Learns: archive -> tokens -> dataset -> transformer -> weights.
+
+Runs on a workstation; tokens.py, conditioning.py and errors.py also run on the box.
+"""
