@@ -1,0 +1,444 @@
+"""`noonsong train`: the loop. Everything it does is a function of the configuration and the step number,
+so a run that was interrupted, by whatever means, goes on as if it had not been.
+
+The learning rate warms up, stays, and falls linearly to zero over the last part (Hägele et al. 2024,
+arXiv:2405.18392), so a run can be given more tokens until that part begins.
+Under torchrun each process reads its share of every batch and gradients are averaged.
+"""
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional
+
+from model.batches import Batch, Batches, fixed_sequences
+from model.dataset import Split
+from model.errors import NoonsongError
+from model.muon import Muon
+from model.tokens import DURATIONS, FIRST_NOTE, FIRST_SHIFT, FIRST_TOUCH, VELOCITIES
+from model.transformer import Shape, Transformer
+
+LOG2 = math.log(2)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run is made from; its TOML keys are these names."""
+
+    tokens: int = 60_000_000
+    seed: int = 1
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    window: int = 512
+    # (tokens a sequence, sequences a batch, share of the run): short ones first, they are cheaper.
+    stages: tuple[tuple[int, int, float], ...] = ((256, 8, 0.5), (512, 4, 0.3), (1024, 2, 0.2))
+    matrix_rate: float = 0.02
+    table_rate: float = 3e-3
+    matrix_decay: float = 0.01
+    warmup_steps: int = 200
+    decay_share: float = 0.35
+    clip: float = 1.0
+    precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 on a GPU
+    compile: bool = False
+    valid_every: int = 500
+    valid_pieces: int = 32
+    valid_time: int = 512
+    checkpoints: int = 12
+    save_seconds: float = 120.0
+    source_weights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens a step in the first stage; the others should have as many."""
+        return self.stages[0][0] * self.stages[0][1]
+
+    @property
+    def steps(self) -> int:
+        """Length of the run."""
+        return max(1, self.tokens // self.batch_tokens)
+
+    def shape(self) -> Shape:
+        """Of the network."""
+        return Shape(width=self.width, layers=self.layers, heads=self.heads, window=self.window)
+
+    def rate(self, step: int) -> float:
+        """Share of the full learning rate at a step."""
+        decay_steps = max(1, round(self.steps * self.decay_share))
+        return min(1.0, (step + 1) / self.warmup_steps, (self.steps - step) / decay_steps)
+
+    def kept_steps(self) -> list[int]:
+        """The steps whose network is kept: 0, then doubling up to the end."""
+        kept = {round(self.steps / 2**k) for k in range(self.checkpoints - 1)}
+        return sorted({0, *kept})
+
+
+def read_config(path: Path | None, changes: dict[str, Any]) -> Config:
+    """A configuration from a TOML file with changes on top.
+
+    Raises NoonsongError that names the key which is unknown or of the wrong kind.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise NoonsongError(f"the training configuration {path} cannot be read: {error}") from None
+    values |= changes
+    defaults = Config()
+    for key, value in values.items():
+        if key not in {f.name for f in fields(Config)}:
+            known = ", ".join(f.name for f in fields(Config))
+            raise NoonsongError(f"unknown key '{key}' in the training configuration; known are: {known}")
+        wanted = getattr(defaults, key)
+        if isinstance(wanted, tuple):
+            values[key] = tuple(tuple(stage) for stage in value)
+        elif isinstance(wanted, float) and isinstance(value, int) and not isinstance(value, bool):
+            values[key] = float(value)
+        elif type(value) is not type(wanted):
+            raise NoonsongError(f"'{key}' must be of type {type(wanted).__name__}, not {value!r}")
+    config = replace(defaults, **values)
+    if config.width % (2 * config.heads):
+        raise NoonsongError(f"width {config.width} must be a multiple of twice the heads ({config.heads})")
+    if config.precision not in ("auto", "float32", "bfloat16"):
+        raise NoonsongError(f"precision must be auto, float32 or bfloat16, not '{config.precision}'")
+    return config
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Bits a note: all of it, and what time, pitch (with voice), duration and velocity cost."""
+
+    bits: float
+    time: float
+    pitch: float
+    duration: float
+    velocity: float
+
+
+def measure(network: Transformer, sequences: list[Batch], device: torch.device) -> Measure:
+    """Bits a note over held-out sequences. Time includes ends; the parts add up to the whole."""
+    sums = torch.zeros(4, dtype=torch.float64)
+    notes = 0
+    with torch.inference_mode():
+        for batch in sequences:
+            target = torch.from_numpy(batch.target).to(device).view(-1)
+            logits = network(*_inputs(batch, device)).float().view(len(target), -1)
+            loss = functional.cross_entropy(logits, target, reduction="none").cpu().double()
+            target = target.cpu()
+            touched, pitched = target >= FIRST_TOUCH, (target >= FIRST_NOTE) & (target < FIRST_TOUCH)
+            velocity = _velocity_loss(logits.cpu()[touched], target[touched])
+            parts = [loss[~touched & ~pitched], loss[pitched], loss[touched] - velocity, velocity]
+            # Choosing the kind of token (let time pass or sound another note) is the business of time.
+            kind = _kind_loss(logits.cpu()[pitched])
+            parts[0], parts[1] = torch.cat([parts[0], kind]), parts[1] - kind
+            sums += torch.stack([part.sum() for part in parts])
+            notes += int(touched.sum())
+    each = (sums / LOG2 / max(notes, 1)).tolist()
+    return Measure(sum(each), *each)
+
+
+def _kind_loss(logits: Tensor) -> Tensor:
+    """-log of the probability that the next token is a note, [n] nats, where it was one."""
+    return -(logits[:, FIRST_NOTE:FIRST_TOUCH].logsumexp(-1) - logits.logsumexp(-1)).double()
+
+
+def _velocity_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """-log of the probability of a touch's velocity, whatever its duration, [n] nats."""
+    level = torch.div(target - FIRST_TOUCH, len(DURATIONS), rounding_mode="floor")
+    levels = logits[:, FIRST_TOUCH:].view(len(target), len(VELOCITIES), len(DURATIONS)).logsumexp(-1)
+    chosen = levels.gather(1, level[:, None])[:, 0]
+    return (logits.logsumexp(-1) - chosen).double()
+
+
+def _inputs(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        torch.from_numpy(batch.token).to(device),
+        torch.from_numpy(batch.rows).to(device),
+        torch.from_numpy(batch.weights).to(device),
+    )
+
+
+class Run:
+    """A training run in a folder: config.json, resume.pt, checkpoints/, metrics.jsonl, loss.png."""
+
+    def __init__(self, config: Config, train: Split, valid: Split, out: Path) -> None:
+        self.config, self.sources, self.out = config, train.sources, out
+        self.rank = int(os.environ.get("RANK", 0))
+        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        self.device = _device()
+        torch.manual_seed(config.seed)
+        self.network = Transformer(config.shape()).to(self.device)
+        matrices = dict(self.network.stack.named_parameters())
+        tables = [p for name, p in self.network.named_parameters() if not name.startswith("stack.")]
+        self.optimisers: tuple[torch.optim.Optimizer, ...] = (
+            Muon(matrices.values(), lr=config.matrix_rate, decay=config.matrix_decay),
+            torch.optim.AdamW(
+                tables, lr=config.table_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+            ),
+        )
+        self.step = 0
+        self.metrics: list[dict[str, Any]] = []
+        wanted = config.precision
+        self.bfloat16 = wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda")
+        self.forward: Callable[..., Tensor] = self.network
+        if config.compile:
+            self.forward = torch.compile(self.network)  # type: ignore[assignment]
+        self.stages = self._stages(train)
+        self.valid = {
+            name: fixed_sequences(valid, config.valid_pieces, config.valid_time, conditioned)
+            for name, conditioned in (("off", False), ("on", True))
+        }
+        (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+
+    def _stages(self, train: Split) -> list[tuple[int, Batches]]:
+        """(first step, batches) of each stage."""
+        stages, share = [], 0.0
+        total = sum(stage[2] for stage in self.config.stages)
+        for i, (length, size, part) in enumerate(self.config.stages):
+            if size % self.world:
+                raise NoonsongError(f"a batch of {size} sequences cannot be shared by {self.world} processes")
+            begins = round(self.config.steps * share / total)
+            seed = self.config.seed * 101 + i
+            stages.append((begins, Batches(train, size, length, seed, self.config.source_weights)))
+            share += part
+        return stages
+
+    def load(self) -> bool:
+        """Go on from resume.pt if there is one; whether there was."""
+        path = self.out / "resume.pt"
+        if not path.exists():
+            return False
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        if saved["shape"] != self.config.shape().as_dict() or saved["sources"] != list(self.sources):
+            raise NoonsongError(f"{path} is of another shape or other sources: choose another --out")
+        self.network.load_state_dict(saved["model"])
+        for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        self.step, self.metrics = saved["step"], saved["metrics"]
+        return True
+
+    def save(self, path: Path, resumable: bool) -> None:
+        """Write the network, and all that resuming needs, so that the file is whole or the old one."""
+        if self.rank:
+            return
+        state: dict[str, Any] = {
+            "shape": self.config.shape().as_dict(), "model": self.network.state_dict(), "step": self.step,
+            "tokens_seen": self.step * self.config.batch_tokens, "sources": list(self.sources),
+            "metrics": self.metrics if resumable else self.metrics[-1:],
+        }  # fmt: skip
+        if resumable:
+            state["optimisers"] = [optimiser.state_dict() for optimiser in self.optimisers]
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def update(self) -> float:
+        """One step; the mean loss of its batch in nats a token."""
+        begins, batches = next(stage for stage in reversed(self.stages) if stage[0] <= self.step)
+        mine = batches.size // self.world
+        batch = batches.batch(self.step - begins, self.rank * mine, mine)
+        target = torch.from_numpy(batch.target).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            logits = self.forward(*_inputs(batch, self.device))
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), target.flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = list(self.network.parameters())
+        if self.world > 1:
+            _average([p.grad for p in parameters if p.grad is not None])
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.clip)
+        rate = self.config.rate(self.step)
+        for optimiser, full in zip(
+            self.optimisers, (self.config.matrix_rate, self.config.table_rate), strict=True
+        ):
+            optimiser.param_groups[0]["lr"] = full * rate
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        return float(loss.detach())
+
+    def validate(self, loss: float, seconds: float) -> dict[str, Any]:
+        """Measure on the valid split, with side inputs and without, and keep the figures."""
+        self.network.eval()
+        figures = {name: asdict(measure(self.network, s, self.device)) for name, s in self.valid.items()}
+        self.network.train()
+        row = {
+            "step": self.step, "tokens": self.step * self.config.batch_tokens, "loss": loss,
+            "seconds": seconds, **figures,
+        }  # fmt: skip
+        self.metrics.append(row)
+        if self.rank == 0:
+            lines = "".join(json.dumps(metric) + "\n" for metric in self.metrics)
+            (self.out / "metrics.jsonl").write_text(lines)
+        return row
+
+
+def _average(gradients: list[Tensor]) -> None:
+    flat = torch.cat([g.flatten() for g in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return torch.device("cpu")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Within, SIGINT and SIGTERM only set a flag, which the value tells."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(run: Run, report: Callable[[dict[str, Any] | None, float], None]) -> bool:
+    """Run to the end or until a signal asks to stop; whether the end was reached.
+
+    `report` is told after each step (None, loss) and after each validation (its row, loss).
+    """
+    config, kept = run.config, set(run.config.kept_steps())
+    saved = time.monotonic()
+    spent = run.metrics[-1]["seconds"] if run.metrics else 0.0
+    begun, mean, weight = time.monotonic(), 0.0, 0.0
+    with _stop_signals() as stop:
+        while True:
+            last = run.step >= config.steps
+            if run.step % config.valid_every == 0 or last or run.step in kept:
+                if not run.metrics or run.metrics[-1]["step"] != run.step:
+                    average = mean / weight if weight else float("nan")
+                    report(run.validate(average, spent + time.monotonic() - begun), average)
+                if run.step in kept or last:
+                    run.save(run.out / "checkpoints" / f"step-{run.step:08d}.pt", resumable=False)
+            stopping = _any_process(stop(), run)
+            if last or stopping or time.monotonic() - saved > config.save_seconds:
+                run.save(run.out / "resume.pt", resumable=True)
+                saved = time.monotonic()
+            if last or stopping:
+                return last
+            loss = run.update()
+            if not math.isfinite(loss):
+                raise NoonsongError(f"the loss became {loss} at step {run.step}: lower matrix_rate or table_rate")
+            mean, weight = 0.99 * mean + 0.01 * loss, 0.99 * weight + 0.01
+            report(None, mean / weight)
+
+
+def _any_process(flag: bool, run: Run) -> bool:
+    if run.world == 1:
+        return flag
+    asked = torch.tensor([float(flag)], device=run.device)
+    distributed.all_reduce(asked)
+    return bool(asked.item())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `noonsong train`."""
+    parser.add_argument("--archive", type=Path, required=True, help="folder that `noonsong archive build` made")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; started again, it goes on")
+    parser.add_argument("--config", type=Path, help="TOML file with settings of the run")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON for each validation")
+
+
+def parse_changes(pairs: list[str]) -> dict[str, Any]:
+    """Settings given as KEY=VALUE, the value as in TOML."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        try:
+            changes |= {key: tomllib.loads(f"value = {text}")["value"]}
+        except tomllib.TOMLDecodeError:
+            changes[key] = text
+    return changes
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training; 0 when finished, 130 when stopped by a signal."""
+    from model.arrays import arrays_of_archive
+    from model.plots import loss_curve
+
+    changes = parse_changes(args.set)
+    saved_config = args.out / "config.json"
+    if args.config is None and saved_config.exists():
+        changes = json.loads(saved_config.read_text()) | changes
+    config = read_config(args.config, changes)
+    if "WORLD_SIZE" in os.environ and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    train_split, valid_split = (arrays_of_archive(args.archive, split) for split in ("train", "valid"))
+    session = Run(config, train_split, valid_split, args.out)
+    resumed = session.load()
+    saved_config.write_text(json.dumps(asdict(config), indent=1))
+    with _reporter(session, args.json, resumed) as report:
+        finished = train(session, report)
+    if session.rank == 0:
+        loss_curve(session.metrics, args.out / "loss.png")
+        if not finished:
+            print(f"stopped at step {session.step} of {config.steps}; the same command goes on", file=sys.stderr)
+    return 0 if finished else 130
+
+
+@contextmanager
+def _reporter(
+    session: Run, as_json: bool, resumed: bool
+) -> Iterator[Callable[[dict[str, Any] | None, float], None]]:
+    """A progress bar, or lines of JSON."""
+    if as_json or session.rank:
+
+        def lines(row: dict[str, Any] | None, loss: float) -> None:
+            if row is not None and session.rank == 0:
+                print(json.dumps(row), flush=True)
+
+        yield lines
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("step {task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )  # fmt: skip
+    with Progress(*columns, refresh_per_second=2) as bar:
+        task = bar.add_task("train", total=session.config.steps, completed=session.step, figures="")
+        bar.console.print(f"{'going on' if resumed else 'beginning'} at step {session.step}")
+
+        def show(row: dict[str, Any] | None, loss: float) -> None:
+            bar.update(task, completed=session.step)
+            if row is not None:
+                on, off = row["on"]["bits"], row["off"]["bits"]
+                bar.update(task, figures=f"valid {on:.3f} bits a note ({off:.3f} without side inputs)")
+                bar.console.print(f"step {row['step']}: {on:.3f} ({off:.3f}), loss {loss:.3f} nats a token")
+
+        yield show
+
+
+if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(description="train a network on an archive")
+    add_arguments(_parser)
+    sys.exit(run(_parser.parse_args()))
