@@ -1,1 +1,1 @@
-"""Plays: board -> wire -> controls -> player -> scheduler -> outputs. Runs on the Pi and never imports torch."""
+"""Plays: board -> wire -> controls -> player -> scheduler -> outputs. Runs on the Pi; never imports torch."""

@@ -1,0 +1,129 @@
+"""noonsong.toml -> frozen, checked settings. Every setting has a default; every error names the key."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from host.outputs.midi_ports import APIS
+from model.errors import NoonsongError
+from model.tokens import VOICE_NAMES
+
+DEFAULT_FILE = Path("noonsong.toml")
+
+Channel = Annotated[int, msgspec.Meta(ge=1, le=16)]
+Program = Annotated[int, msgspec.Meta(ge=1, le=128)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Play(_Section):
+    """How the piece is played."""
+
+    weights: str = ""  # empty: those that noonsong ships
+    journal: str = ""  # empty: where this system keeps such things
+    commit_ms: Annotated[float, msgspec.Meta(ge=1, le=500)] = 15.0
+
+
+class MidiPort(_Section):
+    """One MIDI output."""
+
+    port: str = "auto"
+    offset_ms: Annotated[float, msgspec.Meta(ge=-100, le=100)] = 0.0
+    channels: dict[str, Channel] = {}
+    programs: dict[str, Program] = {}
+    send_programs: bool = True
+
+
+class Midi(_Section):
+    """Where MIDI goes."""
+
+    api: str = "auto"
+    outputs: tuple[MidiPort, ...] = (MidiPort(),)
+
+
+class Day(_Section):
+    """When it plays."""
+
+    mode: Literal["always", "daily"] = "always"
+    wake: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "12:00"
+    length_minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 60.0
+
+
+class Config(_Section):
+    """The whole file."""
+
+    play: Play = Play()
+    controls: dict[str, float | bool | str] = {}
+    midi: Midi = Midi()
+    day: Day = Day()
+
+
+def load_config(path: Path | None) -> Config:
+    """Read a configuration; None means noonsong.toml here if there is one, else every default.
+
+    Raises NoonsongError that names the file, the line, the key and what it may be.
+    """
+    if path is None:
+        if not DEFAULT_FILE.exists():
+            return Config()
+        path = DEFAULT_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoonsongError(f"cannot read {path}: {error}; `noonsong init` writes a new one") from None
+    try:
+        config = msgspec.convert(tomllib.loads(text), Config)
+    except tomllib.TOMLDecodeError as error:
+        raise NoonsongError(f"{path} is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise NoonsongError(f"{path}{_where(text, str(error))}") from None
+    _check_names(path, text, config)
+    return config
+
+
+def _check_names(path: Path, text: str, config: Config) -> None:
+    if config.midi.api != "auto" and config.midi.api not in APIS:
+        allowed = ", ".join(["auto", *APIS])
+        raise NoonsongError(f'{path}{_line(text, "api")}: midi.api may be {allowed}, not "{config.midi.api}"')
+    for output in config.midi.outputs:
+        for key in (*output.channels, *output.programs):
+            if key not in VOICE_NAMES:
+                raise NoonsongError(
+                    f'{path}{_line(text, key)}: there is no voice "{key}"; the voices are'
+                    f" {', '.join(VOICE_NAMES)}"
+                )
+
+
+def _where(text: str, message: str) -> str:
+    """msgspec's message with the key it speaks of, the line where that stands, and what is allowed."""
+    told, _, location = message.partition(" - at `$")
+    path = [part for part in re.split(r"[.\[\]`]+", location) if part and not part.isdigit()]
+    unknown = re.search(r"unknown field `(\w+)`", told)
+    if unknown:
+        section = ".".join(path) or "the file"
+        allowed = ", ".join(_fields(path))
+        key = unknown.group(1)
+        return f'{_line(text, key)}: there is no setting "{key}" in {section}; it may hold {allowed}'
+    pattern = "a time of day like 12:00" if "matching regex" in told else ""
+    told = f"it must be {pattern}" if pattern else told[0].lower() + told[1:]
+    return f"{_line(text, path[-1] if path else '')}: {'.'.join(path)}: {told}"
+
+
+def _fields(path: list[str]) -> tuple[str, ...]:
+    section: type[msgspec.Struct] = Config
+    kinds = {"play": Play, "midi": Midi, "day": Day, "outputs": MidiPort}
+    for part in path:
+        section = kinds.get(part, section)
+    return section.__struct_fields__
+
+
+def _line(text: str, key: str) -> str:
+    for number, line in enumerate(text.splitlines(), 1):
+        if key and re.match(rf"\s*(\[+\s*)?([\w.]+\.)?\"?{re.escape(key)}\b", line):
+            return f", line {number}"
+    return ""

@@ -1,0 +1,47 @@
+"""The values that pass between stages of the instrument. Times are monotonic seconds."""
+
+from typing import NamedTuple
+
+from model.tokens import Note
+
+__all__ = ["Move", "Note", "NoteOff", "NoteOn", "OutputEvent", "Spelled"]
+
+
+class Move(NamedTuple):
+    """A control set to a value (None: "as you like"); `who` moved it, as a person would name it."""
+
+    control: str
+    value: float | None
+    who: str
+
+
+class Spelled(NamedTuple):
+    """A note with the tokens that spell it, or the beginning of a new phrase (no note, the token END).
+
+    `position` counts all tokens of the piece up to its last one: it names the note in the journal.
+    `settings` is the number of the settings under which it was chosen.
+    """
+
+    note: Note | None
+    position: int
+    tick: int
+    tokens: tuple[int, ...]
+    settings: int
+
+
+class NoteOn(NamedTuple):
+    """Start a note: `voice` indexes model.tokens.VOICES, pitch 0-127, velocity 1-127."""
+
+    voice: int
+    pitch: int
+    velocity: int
+
+
+class NoteOff(NamedTuple):
+    """End a note."""
+
+    voice: int
+    pitch: int
+
+
+OutputEvent = NoteOn | NoteOff

@@ -1,0 +1,1 @@
+"""Where notes leave the instrument."""

@@ -1,0 +1,63 @@
+"""What every output is: the public methods check and count, the private hooks act."""
+
+from collections.abc import Callable
+
+from host.events import NoteOff, NoteOn, OutputEvent
+
+
+class Output:
+    """Takes events from the scheduler, on the scheduler's thread.
+
+    `lead_s`: how long before its time an event is wanted (a board fires by its own timer; others want 0).
+    `offset_s`: added to every due time, to line this output up with the rest of the stage.
+    A hook that raises makes the output count a fault and say so; it never stops the music.
+    """
+
+    lead_s = 0.0
+    offset_s = 0.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faults = 0
+        self.last_fault = ""
+        self._held: set[NoteOff] = set()
+
+    def send(self, event: OutputEvent, due_s: float) -> None:
+        """Sound one event, due at the monotonic time `due_s`."""
+        if isinstance(event, NoteOn):
+            self._held.add(NoteOff(event.voice, event.pitch))
+        else:
+            self._held.discard(event)
+        self._guard(self._send, event, due_s)
+
+    def release(self, now_s: float) -> None:
+        """End every note that this output holds."""
+        for event in sorted(self._held):
+            self._guard(self._send, event, now_s)
+        self._held.clear()
+
+    def panic(self, now_s: float) -> None:
+        """Silence, whatever was believed to sound."""
+        self.release(now_s)
+        self._guard(self._panic)
+
+    def close(self, now_s: float) -> None:
+        """Release and let go of the device."""
+        self.release(now_s)
+        self._guard(self._close)
+
+    def _guard(self, hook: Callable[..., None], *args: object) -> None:
+        try:
+            hook(*args)
+        except Exception as error:
+            self.faults += 1
+            self.last_fault = f"{self.name}: {error}"
+
+    def _send(self, event: OutputEvent, due_s: float) -> None:
+        raise NotImplementedError
+
+    def _panic(self) -> None:
+        """Everything a device offers to fall silent."""
+
+    def _close(self) -> None:
+        """Let go of the device."""

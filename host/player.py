@@ -1,0 +1,169 @@
+"""Settings and history -> tokens -> notes, ahead of time, with rollback when a control moves.
+
+Pure: the notes are a function of (weights, seed, moves with the ticks at which they became final), because
+- chance is counter-based: the number drawn for a token depends on the seed and the token's position only;
+- a move names the tick up to which all notes are final; what is later is chosen anew, and no new note
+  falls at or before that tick.
+So a player that is rebuilt from the journal goes on as the one that was switched off would have.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from host.events import Spelled
+from host.settings import Settings
+from model import tokens
+from model.conditioning import SideInput
+from model.tokens import END, FIRST_SHIFT, SHIFTS, State, TokenRange
+
+MAX_PLANNED_NOTES = 512
+_MAX_TOKENS_PER_NOTE = tokens.MAX_CHAINED_SHIFTS + 2
+
+
+class SteppingEngine(Protocol):
+    """What the player needs of quantize.engine.Engine."""
+
+    max_rollback: int
+
+    def reset(self, position: int = 0) -> None:
+        """Forget everything; the next token is number `position`."""
+
+    def step(self, token: int, side: SideInput) -> None:
+        """Read one token."""
+
+    def prefill(self, tokens: Sequence[int], sides: Sequence[SideInput]) -> None:
+        """Read many tokens."""
+
+    def truncate(self, position: int) -> None:
+        """Forget the tokens from number `position` on."""
+
+    def sample(
+        self,
+        allowed: tuple[TokenRange, ...],
+        temperatures: tuple[float, float, float],
+        top_p: float,
+        seed: int,
+    ) -> int:
+        """Choose the next token."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where the stream stands after a token: with the engine, all it takes to go on from there."""
+
+    position: int  # tokens so far; the last of them is `token`
+    token: int
+    state: State
+    onset_tick: int  # of the last note, or of the phrase's beginning
+
+
+class Player:
+    """Plans notes ahead, hands out the final ones, and plans again when a control moves."""
+
+    def __init__(self, engine: SteppingEngine, seed: int, settings: Settings) -> None:
+        """A new piece at tick 0 (or one to `resume`)."""
+        self.engine = engine
+        self.seed = seed
+        self.settings = settings
+        self.planned: deque[tuple[Spelled, Place]] = deque()
+        self._final = Place(0, END, tokens.START, 0)
+        engine.reset()
+        self._begin()
+
+    def resume(self, past: Sequence[int], sides: Sequence[SideInput], place: Place) -> None:
+        """Stand where the journal ends: `past` are the last tokens up to `place`, each with its side input.
+
+        With layers x window of them (or all there are) the engine is, bit for bit, where it was: what is
+        older has left its window in every layer.
+        """
+        self.planned.clear()
+        self._final = place
+        self.engine.reset(place.position - len(past))
+        self.engine.prefill(past, sides)
+
+    @property
+    def final(self) -> Place:
+        """Where the final notes end."""
+        return self._final
+
+    @property
+    def planned_tick(self) -> int:
+        """How far the plan reaches: no note will come before this tick unless a control moves."""
+        return self._tip.state.tick
+
+    @property
+    def full(self) -> bool:
+        """Whether planning further would exceed what can be rolled back."""
+        reach = self._tip.position + _MAX_TOKENS_PER_NOTE - self._final.position
+        return len(self.planned) >= MAX_PLANNED_NOTES or reach >= self.engine.max_rollback
+
+    def move(self, changes: Mapping[str, float | None], floor_tick: int, new_phrase: bool = False) -> None:
+        """Set controls. Notes at or before `floor_tick` stay; all later ones will be chosen anew.
+
+        `new_phrase`: they will be a beginning, not a continuation.
+        """
+        while self.planned and self.planned[-1][0].tick > floor_tick:
+            self.planned.pop()
+        self.settings = self.settings.moved(changes, floor_tick)
+        # Heard from the very next token on: the last one that stays is read again, with the new side input.
+        tip = self._tip
+        self.engine.truncate(tip.position - 1)
+        self.engine.step(tip.token, self.settings.side(tip.state.tick))
+        if new_phrase:
+            self._begin()
+
+    def plan_note(self) -> Spelled:
+        """Choose one more note after those planned. Call while not `full`."""
+        place = self._tip
+        spelled: list[int] = []
+        note = None
+        while note is None:
+            token = self.engine.sample(
+                self._allowed(place), self.settings.temperatures, self.settings.top_p, self.seed
+            )
+            spelled.append(token)
+            state, note = tokens.advance(place.state, token)
+            onset_tick = state.tick if note is not None else place.onset_tick
+            place = Place(place.position + 1, token, state, onset_tick)
+            self.engine.step(token, self.settings.side(state.tick))
+        planned = Spelled(note, place.position, note.tick, tuple(spelled), self.settings.number)
+        self.planned.append((planned, place))
+        return planned
+
+    def commit(self, until_tick: int) -> list[Spelled]:
+        """What was planned up to and with `until_tick`: final from now on."""
+        final = []
+        while self.planned and self.planned[0][0].tick <= until_tick:
+            spelled, self._final = self.planned.popleft()
+            final.append(spelled)
+        return final
+
+    @property
+    def _tip(self) -> Place:
+        return self.planned[-1][1] if self.planned else self._final
+
+    def _begin(self) -> None:
+        tip = self._tip
+        state, _ = tokens.advance(tip.state, END)
+        place = Place(tip.position + 1, END, state, state.tick)
+        self.engine.step(END, self.settings.side(state.tick))
+        self.planned.append((Spelled(None, place.position, state.tick, (END,), self.settings.number), place))
+
+    def _allowed(self, place: Place) -> tuple[TokenRange, ...]:
+        """The grammar's mask, less what would fall into the past or be too long a silence."""
+        ranges = tokens.allowed(place.state)
+        if place.state.pending:
+            return ranges
+        missing = self.settings.floor_tick + 1 - place.state.tick
+        latest = place.onset_tick + self.settings.longest_silence_ticks
+        if missing > 0:
+            # Nothing may sound until the floor: given that, how long will it be? (The longest shift, and
+            # then the rest, when one shift cannot reach it.)
+            first = min(bisect_left(SHIFTS, missing), len(SHIFTS) - 1)
+            stop = max(first + 1, bisect_right(SHIFTS, latest - place.state.tick))
+            return ((FIRST_SHIFT + first, FIRST_SHIFT + stop),)
+        stop = FIRST_SHIFT + bisect_right(SHIFTS, latest - place.state.tick)
+        cut = [(first, stop) if first == FIRST_SHIFT else (first, last) for first, last in ranges]
+        return tuple((first, last) for first, last in cut if first < last)

@@ -1,0 +1,149 @@
+"""A heap of (deadline, action): the one place that touches outputs. Every note-on has its note-off.
+
+Time is an argument of `run_due`; `host.instrument` supplies the thread that waits for deadlines.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from host.events import NoteOff, NoteOn
+from host.outputs.base import Output
+
+MAX_PENDING = 16_384
+MAX_HELD_S = 20.0  # no note sounds longer, whatever was asked for
+
+
+class TimedNote(NamedTuple):
+    """A final note in monotonic seconds; `position` names it in the journal."""
+
+    position: int
+    on_s: float
+    off_s: float
+    event: NoteOn
+
+
+class _Release(NamedTuple):
+    output: Output
+    due_s: float
+
+
+class _End(NamedTuple):
+    output: Output
+    event: NoteOff
+    due_s: float
+    started: int
+
+
+class _Start(NamedTuple):
+    output: Output
+    event: NoteOn
+    due_s: float
+    off_s: float
+
+
+class _Played(NamedTuple):
+    position: int
+
+
+_Action = _Release | _End | _Start | _Played
+# At one deadline: end what ends, then begin what begins, then remember that it was played.
+_RANK = {_Release: 0, _End: 1, _Start: 2, _Played: 3}
+
+
+class Scheduler:
+    """Notes in, events out at their time, to any number of outputs."""
+
+    def __init__(
+        self, outputs: Sequence[Output], played: Callable[[int], None] = lambda position: None
+    ) -> None:
+        """`played` is told each note's position right after it was sent."""
+        self.outputs = list(outputs)
+        self.wakeup = threading.Condition(threading.RLock())
+        self.worst_late_s = 0.0
+        self.sent_notes = 0
+        self.refused_notes = 0  # turned away because the heap was full
+        self._played = played
+        self._heap: list[tuple[float, int, int, _Action]] = []
+        self._numbers = itertools.count()
+        # (output, voice, pitch) -> the entry that started it: an older note's end must not end the newer one
+        self._sounding: dict[tuple[int, int, int], int] = {}
+
+    def add(self, notes: Iterable[TimedNote]) -> None:
+        """Queue notes for every output. A full queue refuses notes, and counts them."""
+        with self.wakeup:
+            for note in notes:
+                if len(self._heap) >= MAX_PENDING:
+                    self.refused_notes += 1
+                    continue
+                off_s = min(note.off_s, note.on_s + MAX_HELD_S)
+                for output in self.outputs:
+                    self._push(note.on_s, output, _Start(output, note.event, note.on_s, off_s))
+                self._push(note.on_s, None, _Played(note.position))
+            self.wakeup.notify()
+
+    def release_at(self, due_s: float) -> None:
+        """End everything that sounds at that time (when the piece is stopped)."""
+        with self.wakeup:
+            for output in self.outputs:
+                self._push(due_s, output, _Release(output, due_s))
+            self.wakeup.notify()
+
+    def panic(self, now_s: float) -> None:
+        """Silence at once: every output is told to fall silent. Notes not yet begun still come."""
+        with self.wakeup:
+            self._heap = [entry for entry in self._heap if not isinstance(entry[3], _End)]
+            heapq.heapify(self._heap)
+            self._sounding.clear()
+            for output in self.outputs:
+                output.panic(now_s)
+
+    def close(self, now_s: float) -> None:
+        """Drop what has not begun, release every note and let go of every device."""
+        with self.wakeup:
+            self._heap.clear()
+            self._sounding.clear()
+            for output in self.outputs:
+                output.close(now_s)
+
+    def next_deadline_s(self) -> float | None:
+        """When `run_due` is wanted next; None when nothing is pending. Call with `wakeup` held."""
+        return self._heap[0][0] if self._heap else None
+
+    def run_due(self, now_s: float) -> None:
+        """Send everything whose time has come."""
+        with self.wakeup:
+            while self._heap and self._heap[0][0] <= now_s:
+                deadline_s, _, number, action = heapq.heappop(self._heap)
+                self._run(action, number)
+                if isinstance(action, _Start):
+                    self.worst_late_s = max(self.worst_late_s, now_s - deadline_s)
+
+    def _push(self, due_s: float, output: Output | None, action: _Action) -> None:
+        deadline_s = due_s + (output.offset_s - output.lead_s if output else 0.0)
+        heapq.heappush(self._heap, (deadline_s, _RANK[type(action)], next(self._numbers), action))
+
+    def _run(self, action: _Action, number: int) -> None:
+        match action:
+            case _Start(output, event, due_s, off_s):
+                key = (id(output), event.voice, event.pitch)
+                end = NoteOff(event.voice, event.pitch)
+                if key in self._sounding:  # struck again while it sounds
+                    output.send(end, due_s + output.offset_s)
+                self._sounding[key] = number
+                output.send(event, due_s + output.offset_s)
+                self._push(off_s, output, _End(output, end, off_s, number))
+            case _End(output, event, due_s, started):
+                key = (id(output), event.voice, event.pitch)
+                if self._sounding.get(key) == started:
+                    del self._sounding[key]
+                    output.send(event, due_s + output.offset_s)
+            case _Release(output, due_s):
+                for key in [key for key in self._sounding if key[0] == id(output)]:
+                    del self._sounding[key]
+                output.release(due_s + output.offset_s)
+            case _Played(position):
+                self.sent_notes += 1
+                self._played(position)
