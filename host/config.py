@@ -21,7 +21,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Play(_Section):
+class Play(_Section, frozen=True):
     """How the piece is played."""
 
     weights: str = ""  # empty: those that noonsong ships
@@ -29,7 +29,7 @@ class Play(_Section):
     commit_ms: Annotated[float, msgspec.Meta(ge=1, le=500)] = 15.0
 
 
-class MidiPort(_Section):
+class MidiPort(_Section, frozen=True):
     """One MIDI output."""
 
     port: str = "auto"
@@ -39,14 +39,14 @@ class MidiPort(_Section):
     send_programs: bool = True
 
 
-class Midi(_Section):
+class Midi(_Section, frozen=True):
     """Where MIDI goes."""
 
     api: str = "auto"
     outputs: tuple[MidiPort, ...] = (MidiPort(),)
 
 
-class Day(_Section):
+class Day(_Section, frozen=True):
     """When it plays."""
 
     mode: Literal["always", "daily"] = "always"
@@ -54,7 +54,7 @@ class Day(_Section):
     length_minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 60.0
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     """The whole file."""
 
     play: Play = Play()
@@ -115,11 +115,13 @@ def _where(text: str, message: str) -> str:
 
 
 def _fields(path: list[str]) -> tuple[str, ...]:
-    section: type[msgspec.Struct] = Config
-    kinds = {"play": Play, "midi": Midi, "day": Day, "outputs": MidiPort}
-    for part in path:
-        section = kinds.get(part, section)
-    return section.__struct_fields__
+    kinds: dict[str, tuple[str, ...]] = {
+        "play": Play.__struct_fields__,
+        "midi": Midi.__struct_fields__,
+        "day": Day.__struct_fields__,
+        "outputs": MidiPort.__struct_fields__,
+    }
+    return kinds[path[-1]] if path else Config.__struct_fields__
 
 
 def _line(text: str, key: str) -> str:

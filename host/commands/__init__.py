@@ -1,0 +1,1 @@
+"""What a person can ask of noonsong on the command line, one file a command."""

@@ -1,0 +1,137 @@
+"""The threads that make a performance real: one plans, one sends, one keeps house."""
+
+import datetime
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from host.config import Day
+from host.day import resting
+from host.events import Move
+from host.outputs.base import Output
+from host.outputs.midi import MidiOutput
+from host.performance import Performance
+from host.piece import Piece
+from host.scheduler import Scheduler
+
+SPIN_S = 0.0004  # the last stretch before a deadline is waited out awake: sleeping ends late
+SYNC_S = 0.5
+WATCH_PORTS_S = 1.5
+
+
+class Instrument:
+    """A performance that runs. `now_s` is monotonic seconds."""
+
+    def __init__(
+        self,
+        performance: Performance,
+        scheduler: Scheduler,
+        piece: Piece,
+        outputs: Sequence[Output],
+        day: Day,
+        say: Callable[[str], None],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The performance has been started."""
+        self.performance = performance
+        self.scheduler = scheduler
+        self.piece = piece
+        self.outputs = list(outputs)
+        self.now_s = now_s
+        self.failure: BaseException | None = None
+        self._day = day
+        self._say = say
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(run,), name=run.__name__.strip("_"), daemon=True)
+            for run in (self._plan, self._send, self._keep_house)
+        ]
+
+    def run(self) -> None:
+        """Play, in threads of its own."""
+        # A thread that holds the interpreter may keep the scheduler waiting this long, no longer.
+        sys.setswitchinterval(0.0005)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: collections while playing have little to look at
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it was stopped, or that long; returns whether it was stopped."""
+        return self._stop.wait(seconds)
+
+    def stop(self) -> None:
+        """Ask it to stop; from anywhere."""
+        self._stop.set()
+        self.performance.wakeup.set()
+        with self.scheduler.wakeup:
+            self.scheduler.wakeup.notify_all()
+
+    def close(self, how: str) -> None:
+        """Stop, end every note, write everything. Raises what a thread died of, after that."""
+        self.stop()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+        self.scheduler.close(self.now_s())
+        self.piece.close(how)
+        if self.failure is not None:
+            raise self.failure
+
+    def panic(self) -> None:
+        """Silence everything that sounds, whatever was believed to."""
+        self.scheduler.panic(self.now_s())
+
+    def move(self, control: str, value: float | None, who: str) -> None:
+        """Move a control. Raises NoonsongError on an unknown control or value."""
+        self.performance.move(Move(control, value, who))
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as error:
+            self.failure = self.failure or error
+            self.stop()
+
+    def _plan(self) -> None:
+        performance = self.performance
+        while not self._stop.is_set():
+            performance.wakeup.clear()
+            now_s = self.now_s()
+            wanted_s = performance.step(now_s)
+            if wanted_s > now_s:
+                performance.wakeup.wait(max(0.0, wanted_s - self.now_s()))
+
+    def _send(self) -> None:
+        scheduler = self.scheduler
+        while not self._stop.is_set():
+            with scheduler.wakeup:
+                deadline_s = scheduler.next_deadline_s()
+                rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - SPIN_S
+                if rest_s > 0:
+                    scheduler.wakeup.wait(rest_s)
+                    continue
+            while deadline_s is not None and self.now_s() < deadline_s:
+                pass
+            scheduler.run_due(self.now_s())
+
+    def _keep_house(self) -> None:
+        next_watch_s = 0.0
+        while not self._stop.wait(SYNC_S):
+            self.performance.rest(resting(self._day, datetime.datetime.now()))
+            try:
+                self.piece.sync()
+            except OSError as error:
+                self.performance.journal_fault = f"the journal cannot reach the disk: {error}"
+            if self.now_s() >= next_watch_s:
+                next_watch_s = self.now_s() + WATCH_PORTS_S
+                for output in self.outputs:
+                    if isinstance(output, MidiOutput):
+                        self._watch(output)
+
+    def _watch(self, output: MidiOutput) -> None:
+        before = output.state
+        output.watch()
+        if output.state != before:
+            self._say(output.state)
