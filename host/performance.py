@@ -21,6 +21,7 @@ from model.errors import NoonsongError
 from model.tokens import PPQN, Note
 
 LOOKAHEAD_TICKS = 8 * PPQN
+START_S = 0.1  # from start to the first note: time to plan what follows it
 MAX_WAITING_MOVES = 1024
 MAX_UNWRITTEN = 20_000  # journal entries kept in memory while the disk refuses them
 
@@ -75,8 +76,8 @@ class Performance:
             rows += lost
             self.player.plan_note()
         unplayed = [s for s in rows if s.position > played_position and s.note is not None]
-        self.clock.move_to((unplayed or [self.player.planned[-1][0]])[0].tick, now_s)
         self.clock.run(now_s)
+        self.clock.move_to((unplayed or [self.player.planned[-1][0]])[0].tick, now_s + START_S)
         self.scheduler.add(self._timed(unplayed))
 
     def move(self, move: Move) -> None:

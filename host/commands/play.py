@@ -1,0 +1,182 @@
+"""Plays the endless piece: reads as a boot list, and is the one place that knows every concrete device."""
+
+import argparse
+import contextlib
+import json
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from host.clock import Clock
+from host.commands.common import Loaded, add_playing_arguments, load
+from host.config import Config
+from host.instrument import Instrument
+from host.midi_file import default_channels
+from host.outputs.base import Output
+from host.outputs.midi import MidiOutput
+from host.outputs.midi_ports import MidiPorts
+from host.outputs.recording import Recording
+from host.performance import Performance
+from host.piece import Piece, default_path, set_aside
+from host.player import Player
+from host.scheduler import Scheduler
+from host.settings import first_settings
+from model.errors import NoonsongError
+from model.tokens import VOICE_NAMES, VOICES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `noonsong play`."""
+    add_playing_arguments(parser)
+    parser.add_argument("--seconds", type=float, help="end by itself after so long (default: never)")
+    parser.add_argument("--record", type=Path, help="keep what is played in this MIDI file, too")
+    parser.add_argument(
+        "--no-panel", action="store_true", help="no live view, no keys: for scripts and boxes"
+    )
+    parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
+    parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
+    parser.add_argument("--journal", type=Path, help="the file that keeps the piece")
+    parser.add_argument("--fresh", action="store_true", help="keep the old piece aside and begin a new one")
+    parser.add_argument("--json", action="store_true", help="report as JSON at the end")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play until stopped: by time, by a signal, by q."""
+    say = _Notices(sys.stderr if arguments.no_panel or arguments.json or not sys.stdin.isatty() else None)
+    loaded = load(arguments)
+    outputs = open_outputs(loaded.config, arguments, say)
+    path = arguments.journal or Path(loaded.config.play.journal or default_path())
+    if arguments.fresh and path.exists():
+        say(f"the old piece is kept as {set_aside(path)}")
+    memory_tokens = loaded.engine.shape.layers * loaded.engine.shape.window
+    piece = Piece(path, loaded.identity, memory_tokens, time.time(), say, arguments.seed)
+    instrument = assemble(loaded, piece, outputs, say)
+    with _ended_by_signals(instrument):
+        instrument.run()
+        if say.stream is not None:
+            instrument.wait(arguments.seconds)
+        else:
+            from host.terminal import Terminal
+
+            Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
+        instrument.close("stopped")
+    _report(instrument, path, as_json=arguments.json)
+    return 0
+
+
+def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[[str], None]) -> Instrument:
+    """Join the stages, standing where the piece ended."""
+    controls = {**loaded.controls, **(loaded.asked if piece.past is None else {})}
+    player = Player(loaded.engine, piece.journal.seed, first_settings(controls))
+    scheduler = Scheduler(outputs, played=piece.playhead.set)
+    now_s = time.monotonic()
+    tempo_bpm = controls["tempo"]
+    assert tempo_bpm is not None
+    performance = Performance(
+        player,
+        Clock(tempo_bpm, 0.0, now_s),
+        scheduler,
+        piece.journal,
+        loaded.table,
+        loaded.config.play.commit_ms / 1000,
+    )
+    performance.start(now_s, time.time(), piece.past, piece.playhead.position)
+    if piece.begin_phrase:
+        performance.begin_phrase()
+    instrument = Instrument(performance, scheduler, piece, outputs, loaded.config.day, say)
+    if piece.past is not None:
+        for name, value in loaded.asked.items():
+            instrument.move(name, value, "command line")
+    return instrument
+
+
+def open_outputs(config: Config, arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Output]:
+    """Every output that is asked for; what cannot be had is said in a sentence, and the rest plays."""
+    outputs: list[Output] = []
+    if arguments.record:
+        outputs.append(Recording(arguments.record))
+    if arguments.port == "none":
+        return outputs
+    try:
+        ports = MidiPorts(arguments.api or config.midi.api)
+    except NoonsongError as error:
+        if arguments.port or arguments.api:
+            raise
+        say(str(error))
+        return outputs
+    for wanted in config.midi.outputs:
+        channels = dict(enumerate(default_channels()))
+        channels |= {VOICE_NAMES.index(name): channel - 1 for name, channel in wanted.channels.items()}
+        programs = {voice: row.program for voice, row in enumerate(VOICES) if row.programs}
+        programs |= {VOICE_NAMES.index(name): program - 1 for name, program in wanted.programs.items()}
+        pattern = arguments.port or wanted.port
+        output = MidiOutput(ports, pattern, channels, programs if wanted.send_programs else {})
+        if pattern == "auto" and not output.connected:
+            output = _virtual_or_waiting(ports, output, channels, programs)
+        output.offset_s = wanted.offset_ms / 1000
+        say(output.state)
+        outputs.append(output)
+        if arguments.port:
+            break
+    return outputs
+
+
+def _virtual_or_waiting(
+    ports: MidiPorts, waiting: MidiOutput, channels: dict[int, int], programs: dict[int, int]
+) -> MidiOutput:
+    try:
+        return MidiOutput(ports, "virtual", channels, programs)
+    except NoonsongError:
+        return waiting
+
+
+class _Notices:
+    """Sentences for the player: on a stream, or kept for the live view."""
+
+    def __init__(self, stream: object) -> None:
+        self.stream = stream
+        self.lines: list[str] = []
+
+    def __call__(self, sentence: str) -> None:
+        self.lines.append(sentence)
+        if self.stream is not None:
+            print(f"noonsong: {sentence}", file=self.stream, flush=True)  # type: ignore[call-overload]
+
+
+@contextlib.contextmanager
+def _ended_by_signals(instrument: Instrument):  # type: ignore[no-untyped-def]
+    previous = {
+        number: signal.signal(number, lambda *_: instrument.stop())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _report(instrument: Instrument, path: Path, as_json: bool) -> None:
+    scheduler = instrument.scheduler
+    figures = {
+        "notes": scheduler.sent_notes,
+        "worst_late_ms": round(scheduler.worst_late_s * 1000, 3),
+        "refused_notes": scheduler.refused_notes,
+        "faults": {output.name: output.last_fault for output in instrument.outputs if output.faults},
+        "journal": str(path),
+        "journal_fault": instrument.performance.journal_fault,
+        "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    if as_json:
+        print(json.dumps(figures))
+        return
+    print(
+        f"{figures['notes']} notes played, none later than {figures['worst_late_ms']:g} ms;"
+        f" the piece waits in {path}"
+    )
+    for fault in (*figures["faults"].values(), figures["journal_fault"]):  # type: ignore[attr-defined]
+        if fault:
+            print(f"noonsong: {fault}", file=sys.stderr)

@@ -1,0 +1,142 @@
+"""Until there is a better panel: the knobs and the passing notes in a terminal, and keys to turn them."""
+
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from host.controls import Control
+from host.instrument import Instrument
+from host.outputs.midi import MidiOutput
+from model.tokens import PPQN, VOICE_NAMES
+
+FRAMES_PER_S = 8
+ROLL_ROWS = 14
+ROLL_COLUMNS = 64
+TICKS_PER_COLUMN = PPQN // 4
+STEP = 0.02  # of a knob's way, for one key press
+
+# key -> (control, steps); the rest of the keys are in `press`
+KNOB_KEYS = {
+    "t": ("temperature", -1), "T": ("temperature", 1),
+    "d": ("density", -1), "D": ("density", 1),
+    "-": ("tempo", -1), "+": ("tempo", 1), "=": ("tempo", 1),
+    "c": ("thickness", -1), "C": ("thickness", 1),
+    "r": ("rhythm", -1), "R": ("rhythm", 1),
+    "p": ("pitch", -1), "P": ("pitch", 1),
+    "s": ("source", -1), "S": ("source", 1),
+}  # fmt: skip
+HELP = (
+    "t/T temperature  d/D density  -/+ tempo  c/C chords  s/S source\n"
+    "m meter  space freeze  n new phrase  x panic  q quit"
+)
+SHADES = " ·▪■"  # nothing, coming, sounding, struck
+
+
+class Terminal:
+    """The live view. Reads keys on the main thread; never touches the music but through moves."""
+
+    def __init__(self, instrument: Instrument, table: Mapping[str, Control], notices: Sequence[str]) -> None:
+        self._instrument = instrument
+        self._table = table
+        self._notices = notices
+        self._quit = False
+
+    def run(self, seconds: float | None) -> None:
+        """Until q, a signal, or the time is over. The terminal is left as it was found."""
+        end_s = None if seconds is None else time.monotonic() + seconds
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        try:
+            tty.setcbreak(descriptor)
+            with Live(self.view(), console=Console(), auto_refresh=False, screen=True) as live:
+                while not (self._quit or self._instrument.wait(0.0) or (end_s and time.monotonic() > end_s)):
+                    if select.select([descriptor], [], [], 1 / FRAMES_PER_S)[0]:
+                        for key in os.read(descriptor, 64).decode(errors="ignore"):
+                            self.press(key)
+                    live.update(self.view(), refresh=True)
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+    def press(self, key: str) -> None:
+        """Do what a key stands for; unknown keys do nothing."""
+        instrument = self._instrument
+        controls = instrument.performance.controls
+        if key in KNOB_KEYS:
+            name, direction = KNOB_KEYS[key]
+            if name in self._table:
+                self._turn(self._table[name], direction)
+        elif key == " ":
+            instrument.move("freeze", 0.0 if controls["freeze"] else 1.0, "keyboard")
+        elif key == "m":
+            meter = self._table["meter"]
+            instrument.move("meter", ((controls["meter"] or 0) + 1) % (meter.high + 1), "keyboard")
+        elif key == "n":
+            instrument.performance.begin_phrase()
+        elif key == "x":
+            instrument.panic()
+        elif key == "q":
+            self._quit = True
+
+    def _turn(self, control: Control, direction: int) -> None:
+        value = self._instrument.performance.controls[control.name]
+        if control.choices:  # from name to name
+            at = -1.0 if value is None else round(value)
+            new = at + direction
+            self._instrument.move(control.name, control.clip(new) if new >= 0 else None, "keyboard")
+        else:
+            position = control.position_of(value) + direction * STEP
+            self._instrument.move(control.name, control.value_at(position), "keyboard")
+
+    def view(self) -> RenderableType:
+        """One frame."""
+        return Group(self._knobs(), self._roll(), self._state(), Text(HELP, style="dim"))
+
+    def _knobs(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for control in self._table.values():
+            value = self._instrument.performance.controls[control.name]
+            filled = round(control.position_of(value) * 20)
+            table.add_row(control.name, Text("█" * filled + "░" * (20 - filled)), control.text(value))
+        return table
+
+    def _roll(self) -> Text:
+        """The last notes and the coming ones, pitch upwards, one column a sixteenth; now is at two thirds."""
+        performance = self._instrument.performance
+        now_tick = performance.clock.tick_at(self._instrument.now_s())
+        first = int(now_tick // TICKS_PER_COLUMN) - ROLL_COLUMNS * 2 // 3
+        cells = [[0] * ROLL_COLUMNS for _ in range(ROLL_ROWS)]
+        planned = [spelled.note for spelled, _ in list(performance.player.planned) if spelled.note]
+        for note in [*list(performance.recent), *planned]:
+            row = ROLL_ROWS - 1 - min(max((note.pitch - 33) // 5, 0), ROLL_ROWS - 1)
+            column = note.tick // TICKS_PER_COLUMN - first
+            for offset in range(max(1, note.duration // TICKS_PER_COLUMN)):
+                if 0 <= column + offset < ROLL_COLUMNS:
+                    struck = offset == 0 and note.tick <= now_tick
+                    shade = 1 if note.tick > now_tick else 3 if struck else 2
+                    cells[row][column + offset] = max(cells[row][column + offset], shade)
+        bar = self._instrument.performance.player.settings.meter
+        into_bar = bar.tick_in_bar(int(now_tick))
+        lines = ["".join(SHADES[cell] for cell in row) for row in cells]
+        return Text("\n".join(lines) + f"\nbeat {into_bar // PPQN + 1} of {bar.bar_ticks / PPQN:g}")
+
+    def _state(self) -> Text:
+        instrument = self._instrument
+        outputs = [o.state if isinstance(o, MidiOutput) else o.name for o in instrument.outputs]
+        recent = list(instrument.performance.recent)
+        lines = [
+            "to " + (", ".join(outputs) or "nobody (no MIDI port, no recording): the journal keeps it"),
+            "last " + (f"{VOICE_NAMES[recent[-1].voice]} {recent[-1].pitch}" if recent else "-"),
+            *[o.last_fault for o in instrument.outputs if o.faults],
+            *([instrument.performance.journal_fault] if instrument.performance.journal_fault else []),
+            *self._notices[-3:],
+        ]
+        return Text("\n".join(lines))
