@@ -29,6 +29,13 @@ class TempoChange(NamedTuple):
     tempo_bpm: float
 
 
+class MeterChange(NamedTuple):
+    """From the bar line at this tick on."""
+
+    tick: int
+    bar_ticks: int
+
+
 def default_channels() -> tuple[int, ...]:
     """The MIDI channel (0-15) of each voice: drums on channel 10, the others from 1 upwards."""
     others = iter(channel for channel in range(16) if channel != 9)
@@ -47,7 +54,9 @@ def write_performance(path: Path, events: Iterable[TimedEvent]) -> None:
     _write(path, messages, [TempoChange(0, RECORDING_BPM)], RECORDING_PPQN)
 
 
-def write_piece(path: Path, notes: Sequence[Note], tempos: Sequence[TempoChange], bar_ticks: int) -> None:
+def write_piece(
+    path: Path, notes: Sequence[Note], tempos: Sequence[TempoChange], meters: Sequence[MeterChange]
+) -> None:
     """Notes in ticks to a MIDI file with tempo, metre and programs; its first bar begins at tick 0.
 
     A note that is struck again while it sounds ends where the next one begins.
@@ -63,7 +72,7 @@ def write_piece(path: Path, notes: Sequence[Note], tempos: Sequence[TempoChange]
             messages.append((note.tick, *key, note.velocity))
             messages.append((end, *key, 0))
     messages.sort(key=lambda m: (m[0], m[3] > 0))
-    _write(path, messages, tempos, PPQN, bar_ticks)
+    _write(path, messages, tempos, PPQN, meters)
 
 
 def _write(
@@ -71,14 +80,13 @@ def _write(
     messages: Sequence[tuple[int, int, int, int]],
     tempos: Sequence[TempoChange],
     ppqn: int,
-    bar_ticks: int | None = None,
+    meters: Sequence[MeterChange] = (),
 ) -> None:
     """messages: (tick, voice, pitch, velocity), velocity 0 for the note's end, sorted by tick."""
     track = mido.MidiTrack()
     channels = default_channels()
     timed: list[tuple[int, mido.Message | mido.MetaMessage]] = []
-    if bar_ticks:
-        timed.append((0, _time_signature(bar_ticks)))
+    timed += [(m.tick, _time_signature(m.bar_ticks)) for m in meters]
     timed += [(t.tick, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(t.tempo_bpm))) for t in tempos]
     for voice in sorted({m[1] for m in messages} - {DRUMS}):
         program = VOICES[voice].program

@@ -66,7 +66,9 @@ class Performance:
             self.controls |= past.controls
             self._written_settings = past.settings.number
         self.controls["freeze"] = 0.0  # switched on means playing
+        tempo = Move("tempo", self._value("tempo"), "start")
         self.clock.set_tempo(self._value("tempo"), now_s)
+        self._keep(lambda: self.journal.write_moves([tempo], self.player.final.state.tick, wall_s))
         rows = list(past.spelled) if past is not None else []
         self.player.plan_note()
         while self.player.planned[0][0].position <= played_position:

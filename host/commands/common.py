@@ -9,6 +9,7 @@ from typing import NamedTuple
 from host.config import Config, load_config
 from host.controls import Control, control_table, defaults, parse_assignments
 from host.journal import Identity
+from host.piece import default_path
 from model.errors import NoonsongError
 from model.tokens import vocabulary_hash
 from quantize.engine import Engine
@@ -51,6 +52,14 @@ def load(arguments: argparse.Namespace) -> Loaded:
     identity = Identity(hashlib.sha256(path.read_bytes()).hexdigest()[:16], vocabulary_hash())
     asked = parse_assignments(arguments.control, table)
     return Loaded(config, engine, identity, table, {**defaults(table), **configured}, asked)
+
+
+def load_journal_path(arguments: argparse.Namespace) -> Path:
+    """Where the piece is: as asked (--journal), as configured (--config), or the usual place."""
+    if arguments.journal:
+        return Path(arguments.journal)
+    configured = load_config(arguments.config).play.journal
+    return Path(configured) if configured else default_path()
 
 
 def released_weights() -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host.clock import Clock
-from host.commands.common import Loaded, add_playing_arguments, load
+from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
 from host.config import Config
 from host.instrument import Instrument
 from host.midi_file import default_channels
@@ -20,7 +20,7 @@ from host.outputs.midi import MidiOutput
 from host.outputs.midi_ports import MidiPorts
 from host.outputs.recording import Recording
 from host.performance import Performance
-from host.piece import Piece, default_path, set_aside
+from host.piece import Piece, set_aside
 from host.player import Player
 from host.scheduler import Scheduler
 from host.settings import first_settings
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     say = _Notices(sys.stderr if arguments.no_panel or arguments.json or not sys.stdin.isatty() else None)
     loaded = load(arguments)
     outputs = open_outputs(loaded.config, arguments, say)
-    path = arguments.journal or Path(loaded.config.play.journal or default_path())
+    path = load_journal_path(arguments)
     if arguments.fresh and path.exists():
         say(f"the old piece is kept as {set_aside(path)}")
     memory_tokens = loaded.engine.shape.layers * loaded.engine.shape.window

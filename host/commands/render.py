@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from host.commands.common import add_playing_arguments, load
-from host.midi_file import TempoChange, write_piece
+from host.midi_file import MeterChange, TempoChange, write_piece
 from host.player import Player
 from host.settings import first_settings
 from model.errors import NoonsongError
@@ -46,13 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
     began_s = time.perf_counter()
     notes = render(Player(loaded.engine, seed, settings), int(arguments.seconds * tempo_bpm * PPQN / 60))
     spent_s = time.perf_counter() - began_s
-    tempos = [TempoChange(0, tempo_bpm)]
+    tempos, meters = [TempoChange(0, tempo_bpm)], [MeterChange(0, settings.meter.bar_ticks)]
     if arguments.out.suffix == ".mid":
-        write_piece(arguments.out, notes, tempos, settings.meter.bar_ticks)
+        write_piece(arguments.out, notes, tempos, meters)
     else:
         with tempfile.TemporaryDirectory() as folder:
             midi = Path(folder) / "render.mid"
-            write_piece(midi, notes, tempos, settings.meter.bar_ticks)
+            write_piece(midi, notes, tempos, meters)
             synthesize(midi, arguments.out)
     figures = {
         "file": str(arguments.out),

@@ -1,0 +1,74 @@
+"""Reads back what a journal keeps, without disturbing whoever is playing it."""
+
+import datetime
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from host.journal import read_spelled
+from host.midi_file import MeterChange, TempoChange
+from model.tokens import PPQN, Note
+
+
+class Excerpt(NamedTuple):
+    """Part of the piece; ticks count from the bar line before its first note."""
+
+    notes: list[Note]
+    tempos: list[TempoChange]
+    meters: list[MeterChange]
+
+    @property
+    def beats(self) -> float:
+        """Its length."""
+        return max((n.tick + n.duration for n in self.notes), default=0) / PPQN
+
+
+class History:
+    """A journal, opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises sqlite3.DatabaseError when it is no journal."""
+        self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+    def excerpt(self, from_s: float, until_s: float) -> Excerpt:
+        """What was due between two times (seconds since 1970)."""
+        rows = self._db.execute(
+            "SELECT position, tick, settings, tokens FROM spelled WHERE wall_s >= ? AND wall_s < ?"
+            " ORDER BY position",
+            (from_s, until_s),
+        )
+        spelled = [read_spelled(*row) for row in rows]
+        notes = [s.note for s in spelled if s.note is not None]
+        if not notes:
+            return Excerpt([], [], [])
+        first, last = notes[0].tick, notes[-1].tick
+        meters = self._meters(spelled[0].settings, last)
+        origin = first - (first - meters[0].tick) % meters[0].bar_ticks
+        return Excerpt(
+            [note._replace(tick=note.tick - origin) for note in notes],
+            [TempoChange(max(t.tick - origin, 0), t.tempo_bpm) for t in self._tempos(first, last)],
+            [MeterChange(max(m.tick - origin, 0), m.bar_ticks) for m in meters],
+        )
+
+    def span_text(self) -> str:
+        """From when to when something was played, for people."""
+        first, last = self._db.execute("SELECT min(wall_s), max(wall_s) FROM spelled").fetchone()
+        if first is None:
+            return "nowhere yet"
+        times = (datetime.datetime.fromtimestamp(s).strftime("%Y-%m-%d %H:%M") for s in (first, last))
+        return " to ".join(times)
+
+    def _tempos(self, first: int, last: int) -> list[TempoChange]:
+        """The tempo at `first` and every change up to `last`."""
+        query = "SELECT tick, value FROM moves WHERE control = 'tempo' AND tick <= ? ORDER BY rowid"
+        changes = [TempoChange(tick, value) for tick, value in self._db.execute(query, (last,))]
+        before = [change for change in changes if change.tick <= first][-1:]
+        return before + [change for change in changes if change.tick > first]
+
+    def _meters(self, settings: int, last: int) -> list[MeterChange]:
+        """The metre under some settings and every change up to `last`."""
+        query = (
+            "SELECT meter_tick, bar_ticks FROM settings WHERE number >= ? AND meter_tick <= ? ORDER BY number"
+        )
+        changes = [MeterChange(*row) for row in self._db.execute(query, (settings, last))]
+        return [c for i, c in enumerate(changes) if i == 0 or c != changes[i - 1]]
