@@ -4,8 +4,10 @@ Checks what the player asks and keeps count of positions; the arithmetic is the 
 reference's where there is no compiler. Both give the same bits.
 """
 
+import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from model.conditioning import SideInput
 from model.errors import NoonsongError
 from model.tokens import TokenRange
+from quantize.kernel_library import Kernel, kernels
 from quantize.reference import Reference
 from quantize.sampling import Temperatures
 from quantize.weights import Header, Shape, Weights, read_weights
@@ -21,6 +24,8 @@ MAX_ROLLBACK = 512
 MAX_CANDIDATES = 64
 CANDIDATE_TOKENS = 1024  # room for what all candidates together play ahead: 16 times 64, or 64 times 16
 KERNEL_VARIABLE = "NOONSONG_KERNEL"
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -154,7 +159,7 @@ class Batch:
         """Made by `Engine.fork`."""
         self.count = count
         self.position = self.fork = engine.position
-        self.depths = CANDIDATE_TOKENS // count  # the most tokens a candidate can play ahead
+        self.depths = CANDIDATE_TOKENS // count // 16 * 16  # the most tokens a candidate can play ahead
         self._engine = engine
 
     def step(self, tokens: Sequence[int], sides: Sequence[SideInput]) -> None:
@@ -216,7 +221,22 @@ class Batch:
         return self._engine
 
 
-def _backend(weights: Weights, kernel: str | None) -> Reference:
-    if kernel not in (None, Reference.name):
-        raise NoonsongError(f"There is no kernel {kernel!r}.")
-    return Reference(weights, MAX_ROLLBACK, CANDIDATE_TOKENS)
+def _backend(weights: Weights, kernel: str | None) -> Reference | Kernel:
+    compiled = list(kernels())
+    name = kernel or (compiled[0] if compiled else _numpy_instead())
+    if name == Reference.name:
+        return Reference(weights, MAX_ROLLBACK, CANDIDATE_TOKENS)
+    if name not in compiled:
+        known = ", ".join([*compiled, Reference.name])
+        raise NoonsongError(f"Kernel {name!r} cannot run here. {KERNEL_VARIABLE} may be one of: {known}.")
+    return Kernel(weights, MAX_ROLLBACK, CANDIDATE_TOKENS, name)
+
+
+@cache
+def _numpy_instead() -> str:
+    """Says once that the kernel is missing."""
+    _log.warning(
+        "The int8 kernel is not compiled, so numpy plays: the same notes, slower."
+        " Install a C compiler (build-essential) and install noonsong again."
+    )
+    return Reference.name

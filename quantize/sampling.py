@@ -43,8 +43,8 @@ def whole(x: Floats) -> NDArray[np.int32]:
 
 
 def exp2(x: Floats) -> Floats:
-    """2**x for x up to 0, the same bits on every machine; below -126 it counts as -126."""
-    x = np.maximum(x, np.float32(-126.0))
+    """2**x for x up to 0, the same bits on every machine; below -64 it counts as -64."""
+    x = np.maximum(x, np.float32(-64.0))
     shifted = x + _ROUND
     fraction = x - (shifted - _ROUND)
     power = np.full_like(x, _EXP2[0])

@@ -7,11 +7,12 @@ import pytest
 
 from model.tokens import END, FIRST_NOTE, FIRST_SHIFT, FIRST_TOUCH, VOCABULARY_SIZE
 from quantize.engine import Batch, Engine
+from quantize.kernel_library import kernels
 from tests.quantize.factory import SMALL, random_file, random_sides
 
 ALL = ((0, VOCABULARY_SIZE),)
 ONSET = ((FIRST_SHIFT, FIRST_NOTE), (FIRST_NOTE + 3, FIRST_TOUCH))
-KERNELS = ["numpy"]
+KERNELS = [*kernels(), "numpy"]
 
 
 @pytest.fixture(scope="module")
