@@ -1,0 +1,78 @@
+// The board's end of the line: whole frames in, frames out, acknowledgements and what went wrong, counted.
+#pragma once
+#include <stdint.h>
+
+#include "bytes.h"
+#include "frame.h"
+#include "session.h"
+
+// Hw supplies, as static functions: ReadByte() (-1 when none), TransmitRoom() and Transmit(bytes, size).
+template <class Hw>
+class Link {
+ public:
+  // Feeds received bytes until a frame is whole; false when there are no more bytes, or no room to answer.
+  // Bytes wait in the receive buffer while there is no room for an answer: nothing is lost on the way out.
+  bool NextFrame() {
+    for (uint8_t budget = kBytesPerPoll; budget != 0; --budget) {
+      if (!CanSend()) return false;
+      const int16_t byte = Hw::ReadByte();
+      if (byte < 0) return false;
+      switch (decoder_.Feed(static_cast<uint8_t>(byte))) {
+        case FrameDecoder::kFrame: return true;
+        case FrameDecoder::kBad: ++bad_frames_; break;
+        case FrameDecoder::kMore: break;
+      }
+    }
+    return false;
+  }
+
+  Frame Taken() const { return decoder_.Taken(); }
+
+  static bool CanSend() { return Hw::TransmitRoom() >= kMaxEncoded; }
+
+  void Send(uint8_t type, const uint8_t* payload, uint8_t size) {
+    uint8_t encoded[kMaxEncoded];
+    const uint8_t encoded_size = EncodeFrame(type, sequence_++, payload, size, encoded);
+    Hw::Transmit(encoded, encoded_size);
+  }
+
+  void Refuse(const Frame& frame, RefusalReason reason) {
+    const uint8_t payload[3] = {frame.sequence, reason, frame.type};
+    Send(kRefused, payload, sizeof payload);
+  }
+
+  void SendAck(uint8_t queue_free) {
+    uint8_t payload[6] = {session_.newest()};
+    WriteU32(payload + 1, session_.received());
+    payload[5] = queue_free;
+    Send(kAck, payload, sizeof payload);
+    ack_due_ = false;
+    unacknowledged_ = 0;
+  }
+
+  // One acknowledgement answers many frames: it waits for a pause, a handful of frames or a millisecond.
+  void NoteReliable(uint32_t now_us) {
+    if (!ack_due_) ack_since_us_ = now_us;
+    ack_due_ = true;
+    ++unacknowledged_;
+  }
+  bool AckDue(uint32_t now_us) const {
+    return ack_due_ && (unacknowledged_ >= kFramesPerAck || now_us - ack_since_us_ >= kAckDelayUs);
+  }
+
+  Session& session() { return session_; }
+  uint16_t bad_frames() const { return bad_frames_; }
+
+ private:
+  static constexpr uint8_t kBytesPerPoll = 48;
+  static constexpr uint8_t kFramesPerAck = 4;
+  static constexpr uint16_t kAckDelayUs = 1000;
+
+  FrameDecoder decoder_;
+  Session session_;
+  uint32_t ack_since_us_ = 0;
+  uint16_t bad_frames_ = 0;
+  uint8_t sequence_ = 0;
+  uint8_t unacknowledged_ = 0;
+  bool ack_due_ = false;
+};

@@ -1,0 +1,287 @@
+// Four voices of CV and gate, driven by timed events: CV, the settling time, then gate.
+// Run() belongs to the timer interrupt, everything else to the main loop.
+#pragma once
+#include <stdint.h>
+
+#include "event_queue.h"
+#include "messages.h"
+
+constexpr uint8_t kVoices = 4;
+constexpr uint8_t kQueueSize = 32;
+
+// How long before its due time an event may fire: about what the interrupt needs from its start to the pin.
+constexpr uint8_t kFireEarlyUs = 4;
+// Room before the settling time in which four voltages can be written one after the other.
+constexpr uint8_t kCvWriteMarginUs = 40;
+// Beyond this an event counts as late.
+constexpr uint8_t kLateUs = 50;
+
+struct Timing {
+  uint16_t settle_us = 20;         // MCP4822: 4.5 us to half a step, the rest for an output filter
+  uint16_t min_gate_off_us = 2000;  // shortest gap a slow envelope's gate input still sees
+};
+
+struct Counts {
+  uint16_t fired = 0;
+  uint16_t late = 0;
+  uint16_t queue_full = 0;
+};
+
+// Out supplies, as static functions: WriteDac(channel, dac_code), WriteGates(mask) and NowUs().
+template <class Out, class Lock>
+class Voices {
+ public:
+  // A glide in progress; the main loop computes its steps.
+  struct Glide {
+    uint32_t start_us;
+    uint16_t from;
+    uint16_t to;
+    uint16_t slew_ms;
+    bool active;
+  };
+
+  // Sets the start of the event's work; returns false when the queue is full (counted).
+  bool Schedule(Event& event, uint32_t due_us) {
+    event.lead_us = Lead(event);
+    event.start_us = due_us - event.lead_us;
+    if (queue_.Insert(event)) return true;
+    ++counts_.queue_full;
+    return false;
+  }
+
+  // Fires what is due and returns when it wants to be called next (at most kIdleUs ahead).
+  uint32_t Run() {
+    for (;;) {
+      RunGates();
+      RunQueue();
+      RunCvs();
+      const uint32_t now_us = Out::NowUs();
+      const uint32_t next_us = NextUs(now_us);
+      if (!IsDue(next_us, now_us + kFireEarlyUs)) return next_us;
+    }
+  }
+
+  // Every gate low at once, everything planned forgotten; voltages stay.
+  void ReleaseAll() {
+    Lock lock;
+    queue_.Clear();
+    for (uint8_t i = 0; i < kVoices; ++i) voices_[i].stage = Stage::kIdle;
+    const uint32_t now_us = Out::NowUs();
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      if (gates_ & (1 << i)) voices_[i].low_since_us = now_us;
+    }
+    gates_ = 0;
+    Out::WriteGates(0);
+  }
+
+  void WriteNow(uint8_t channel, uint16_t dac_code) {
+    Lock lock;
+    glides_[channel].active = false;
+    codes_[channel] = dac_code;
+    Out::WriteDac(channel, dac_code);
+  }
+
+  // One step of every glide; called by the main loop about once a millisecond.
+  void StepGlides(uint32_t now_us) {
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      Glide glide;
+      {
+        Lock lock;
+        glide = glides_[i];
+      }
+      if (!glide.active) continue;
+      const uint32_t elapsed_ms = (now_us - glide.start_us) / 1000;
+      const bool done = elapsed_ms >= glide.slew_ms;
+      const int32_t span = static_cast<int32_t>(glide.to) - glide.from;
+      const uint16_t code =
+          done ? glide.to
+               : static_cast<uint16_t>(glide.from + span * static_cast<int32_t>(elapsed_ms) / glide.slew_ms);
+      Lock lock;
+      // A new event may have taken the channel over since the copy was made.
+      if (!glides_[i].active || glides_[i].start_us != glide.start_us) continue;
+      glides_[i].active = !done;
+      if (code == codes_[i]) continue;
+      codes_[i] = code;
+      Out::WriteDac(i, code);
+    }
+  }
+
+  // To be called at least every ten minutes: times left behind would wrap into the future.
+  void Age(uint32_t now_us) {
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      Lock lock;
+      if (now_us - voices_[i].low_since_us > kForgetUs) voices_[i].low_since_us = now_us - kForgetUs;
+    }
+  }
+
+  bool Gliding() const {
+    return glides_[0].active || glides_[1].active || glides_[2].active || glides_[3].active;
+  }
+  uint8_t Gates() const { return gates_; }
+  uint8_t QueueUsed() const { return queue_.Used(); }
+  Timing& timing() { return timing_; }
+  Counts counts() const {
+    Lock lock;
+    return counts_;
+  }
+
+  static constexpr uint32_t kIdleUs = 16000;  // half of the range of a 16-bit timer at 0.5 us
+
+ private:
+  enum class Stage : uint8_t { kIdle, kCv, kOn, kOff };
+
+  struct Voice {
+    uint32_t next_us = 0;  // when the stage is due
+    uint32_t due_us = 0;
+    uint32_t length_us = 0;
+    uint32_t low_since_us = 0;
+    uint16_t dac_code = 0;
+    uint16_t slew_ms = 0;
+    uint16_t period_100us = 0;
+    uint8_t repeats = 0;
+    Stage stage = Stage::kIdle;
+  };
+
+  uint16_t Lead(const Event& event) const {
+    if (event.kind == kCvEvent) return 0;
+    if (event.kind == kGateEvent) return event.flag ? timing_.min_gate_off_us : 0;
+    const uint16_t cv_lead_us = CvLeadUs();
+    if (event.flag) return cv_lead_us;
+    return cv_lead_us > timing_.min_gate_off_us ? cv_lead_us : timing_.min_gate_off_us;
+  }
+
+  uint16_t CvLeadUs() const { return static_cast<uint16_t>(timing_.settle_us + kCvWriteMarginUs); }
+
+  void RunGates() {
+    const uint32_t now_us = Out::NowUs() + kFireEarlyUs;
+    uint8_t gates = gates_;
+    for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
+      Voice& voice = voices_[i];
+      if (voice.stage < Stage::kOn || !IsDue(voice.next_us, now_us)) continue;
+      if (voice.stage == Stage::kOn) {
+        gates |= bit;
+        if (voice.length_us == kHoldGate) {
+          voice.stage = Stage::kIdle;
+        } else {
+          voice.stage = Stage::kOff;
+          voice.next_us += voice.length_us;
+        }
+      } else {
+        gates &= static_cast<uint8_t>(~bit);
+        voice.low_since_us = now_us;
+        voice.stage = Stage::kIdle;
+        if (voice.repeats != 0) {
+          --voice.repeats;
+          voice.due_us += static_cast<uint32_t>(voice.period_100us) * 100;
+          voice.next_us = voice.due_us;
+          voice.stage = Stage::kOn;
+        }
+      }
+    }
+    WriteGates(gates);
+  }
+
+  void WriteGates(uint8_t gates) {
+    if (gates == gates_) return;
+    gates_ = gates;
+    Out::WriteGates(gates);
+  }
+
+  void RunCvs() {
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      Voice& voice = voices_[i];
+      if (voice.stage != Stage::kCv || !IsDue(voice.next_us, Out::NowUs() + kFireEarlyUs)) continue;
+      StartCv(i, voice.dac_code, voice.slew_ms);
+      PlanGateOn(voice, Out::NowUs() + timing_.settle_us);
+    }
+  }
+
+  // The gate opens when due, but never before `earliest_us` nor too soon after it closed.
+  void PlanGateOn(Voice& voice, uint32_t earliest_us) {
+    const uint32_t gap_end_us = voice.low_since_us + timing_.min_gate_off_us;
+    if (IsDue(earliest_us, gap_end_us)) earliest_us = gap_end_us;
+    voice.stage = Stage::kOn;
+    if (IsDue(earliest_us, voice.due_us)) {
+      voice.next_us = voice.due_us;
+      return;
+    }
+    if (IsDue(voice.due_us + kLateUs, earliest_us)) ++counts_.late;
+    voice.next_us = voice.due_us = earliest_us;
+  }
+
+  void RunQueue() {
+    uint8_t gates = gates_;
+    while (!queue_.Empty() && IsDue(queue_.Head().start_us, Out::NowUs() + kFireEarlyUs)) {
+      const Event event = queue_.Head();
+      queue_.Pop();
+      ++counts_.fired;
+      const uint32_t now_us = Out::NowUs();
+      const uint8_t bit = static_cast<uint8_t>(1 << event.channel);
+      if (event.kind == kCvEvent) {
+        if (IsDue(event.due_us() + kLateUs, now_us)) ++counts_.late;
+        StartCv(event.channel, event.dac_code, event.slew_ms);
+        continue;
+      }
+      Voice& voice = voices_[event.channel];
+      if (event.kind == kGateEvent && !event.flag) {
+        if (IsDue(event.due_us() + kLateUs, now_us)) ++counts_.late;
+        if (gates & bit) voice.low_since_us = now_us;
+        gates &= static_cast<uint8_t>(~bit);
+        voice.stage = Stage::kIdle;
+        continue;
+      }
+      const bool tie = event.kind == kNoteEvent && event.flag;
+      if ((gates & bit) && !tie) {
+        gates &= static_cast<uint8_t>(~bit);
+        voice.low_since_us = now_us;
+      }
+      voice.due_us = event.due_us();
+      voice.length_us = event.length_us;
+      voice.repeats = event.repeats;
+      voice.period_100us = event.period_100us;
+      if (event.kind == kGateEvent) {
+        PlanGateOn(voice, now_us);
+      } else {
+        voice.dac_code = event.dac_code;
+        voice.slew_ms = event.slew_ms;
+        voice.stage = Stage::kCv;
+        voice.next_us = event.due_us() - CvLeadUs();
+      }
+    }
+    WriteGates(gates);
+  }
+
+  void StartCv(uint8_t channel, uint16_t dac_code, uint16_t slew_ms) {
+    Glide& glide = glides_[channel];
+    if (slew_ms != 0) {
+      glide.start_us = Out::NowUs();
+      glide.from = codes_[channel];
+      glide.to = dac_code;
+      glide.slew_ms = slew_ms;
+      glide.active = true;
+      return;
+    }
+    glide.active = false;
+    codes_[channel] = dac_code;
+    Out::WriteDac(channel, dac_code);
+  }
+
+  uint32_t NextUs(uint32_t now_us) const {
+    uint32_t next_us = now_us + kIdleUs;
+    if (!queue_.Empty() && IsDue(queue_.Head().start_us, next_us)) next_us = queue_.Head().start_us;
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      if (voices_[i].stage != Stage::kIdle && IsDue(voices_[i].next_us, next_us)) next_us = voices_[i].next_us;
+    }
+    return next_us;
+  }
+
+  static constexpr uint32_t kForgetUs = 10000000;
+
+  EventQueue<kQueueSize, Lock> queue_;
+  Voice voices_[kVoices];
+  Glide glides_[kVoices] = {};
+  uint16_t codes_[kVoices] = {};
+  volatile uint8_t gates_ = 0;
+  Timing timing_;
+  Counts counts_;
+};
