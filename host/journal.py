@@ -37,7 +37,7 @@ CREATE TABLE settings (
     meter_tick INTEGER NOT NULL, bar_ticks INTEGER NOT NULL);
 CREATE TABLE moves (
     wall_s REAL NOT NULL, tick INTEGER NOT NULL, control TEXT NOT NULL, value REAL, who TEXT NOT NULL);
-CREATE TABLE starts (wall_s REAL NOT NULL, ended TEXT);
+CREATE TABLE starts (wall_s REAL NOT NULL, position INTEGER NOT NULL, ended TEXT);
 """
 
 
@@ -131,11 +131,15 @@ class Journal:
         self._db.executemany("INSERT INTO moves VALUES (?, ?, ?, ?, ?)", rows)
         self._db.execute("COMMIT")
 
-    def started(self, wall_s: float) -> int:
-        """Note a start; returns how many starts of the last minute (this one too) were not ended in order."""
-        self._db.execute("INSERT INTO starts VALUES (?, NULL)", (wall_s,))
-        query = "SELECT count(*) FROM starts WHERE ended IS NULL AND wall_s > ?"
-        count: int = self._db.execute(query, (wall_s - 60.0,)).fetchone()[0]
+    def started(self, wall_s: float, position: int) -> int:
+        """Note a start after the note at `position`.
+
+        Returns how many starts of the last minute, this one too, came from there and were not ended in
+        order: a run that dies in the same place again and again has met something it cannot play.
+        """
+        self._db.execute("INSERT INTO starts VALUES (?, ?, NULL)", (wall_s, position))
+        query = "SELECT count(*) FROM starts WHERE ended IS NULL AND wall_s > ? AND position = ?"
+        count: int = self._db.execute(query, (wall_s - 60.0, position)).fetchone()[0]
         return count
 
     def ended(self, how: str) -> None:

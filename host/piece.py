@@ -9,7 +9,7 @@ from pathlib import Path
 from host.journal import Identity, Journal, JournalRefusedError, Past
 from host.playhead import Playhead
 
-CRASH_LOOP_STARTS = 3  # unended starts within a minute
+CRASH_LOOP_STARTS = 3  # within a minute, from the same place
 
 
 def default_path() -> Path:
@@ -51,10 +51,10 @@ class Piece:
             say(
                 f"the piece in {path} goes on with its own seed {self.journal.seed}; --fresh begins a new one"
             )
-        starts = self.journal.started(wall_s)
+        starts = self.journal.started(wall_s, self.playhead.position)
         self.begin_phrase = self.past is not None and starts >= CRASH_LOOP_STARTS
         if self.begin_phrase:
-            say(f"this is start {starts} within a minute without an orderly end: a new phrase begins")
+            say(f"start {starts} within a minute from the same place: a new phrase begins")
 
     def sync(self) -> None:
         """Bring everything to the disk."""

@@ -125,9 +125,7 @@ def _midi(config: Config) -> Iterator[Finding]:
 def _serial() -> Iterator[Finding]:
     devices = [port.device for port in list_ports.comports()]
     if not devices:
-        yield Finding(
-            "note", "serial", "no serial port", "plug the board in; without it, keys turn the knobs"
-        )
+        yield Finding("note", "serial", "no serial port", "plug the board in; until then keys turn the knobs")
     for device in devices:
         if os.access(device, os.R_OK | os.W_OK):
             yield Finding("good", "serial", f"{device} may be opened")

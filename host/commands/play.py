@@ -16,6 +16,7 @@ from host.config import Config
 from host.instrument import Instrument
 from host.midi_file import default_channels
 from host.outputs.base import Output
+from host.outputs.event_log import EventLog
 from host.outputs.midi import MidiOutput
 from host.outputs.midi_ports import MidiPorts
 from host.outputs.recording import Recording
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
     parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
+    parser.add_argument("--events", action="store_true", help="print every event as a line of JSON")
     parser.add_argument("--journal", type=Path, help="the file that keeps the piece")
     parser.add_argument("--fresh", action="store_true", help="keep the old piece aside and begin a new one")
     parser.add_argument("--json", action="store_true", help="report as JSON at the end")
@@ -45,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play until stopped: by time, by a signal, by q."""
-    say = _Notices(sys.stderr if arguments.no_panel or arguments.json or not sys.stdin.isatty() else None)
+    scripted = arguments.no_panel or arguments.json or arguments.events or not sys.stdin.isatty()
+    say = _Notices(sys.stderr if scripted else None)
     loaded = load(arguments)
     outputs = open_outputs(loaded.config, arguments, say)
     path = load_journal_path(arguments)
@@ -98,6 +101,8 @@ def open_outputs(config: Config, arguments: argparse.Namespace, say: Callable[[s
     outputs: list[Output] = []
     if arguments.record:
         outputs.append(Recording(arguments.record))
+    if arguments.events:
+        outputs.append(EventLog())
     if arguments.port == "none":
         return outputs
     try:

@@ -28,9 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for api, names in midi.items():
         print(f"MIDI outputs ({api}):")
-        print(
-            "\n".join(f"  {name}" for name in names) or "  none; connect an instrument, or open one in JACK"
-        )
+        print("\n".join(f"  {name}" for name in names) or "  none; connect an instrument")
     if not midi:
         print("No MIDI interface answers; `noonsong doctor` says what to do.")
     print("Serial ports:")
