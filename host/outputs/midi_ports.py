@@ -60,7 +60,7 @@ class MidiPorts:
     def open(self, name: str) -> "mido.ports.BaseOutput":
         """Open a port by its exact name. Raises NoonsongError when it cannot be."""
         with _refusal(name), quiet_stderr():
-            return mido.open_output(name, api=self._mido_name, client_name=VIRTUAL_NAME)
+            return mido.open_output(name, api=self._mido_name)  # a client_name would make it virtual
 
     def open_virtual(self) -> "mido.ports.BaseOutput":
         """A port of our own that others may connect to. Raises NoonsongError where the system has none."""
