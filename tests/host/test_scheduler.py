@@ -1,0 +1,92 @@
+from host.events import NoteOff, NoteOn, OutputEvent
+from host.outputs.base import Output
+from host.scheduler import MAX_HELD_S, MAX_PENDING, Scheduler, TimedNote
+from tests.host.playing import Heard
+
+A, B = NoteOn(2, 60, 90), NoteOn(2, 64, 90)
+
+
+def test_on_then_off_in_time_and_told() -> None:
+    heard, played = Heard(), list[int]()
+    scheduler = Scheduler([heard], played.append)
+    scheduler.add([TimedNote(7, 1.0, 1.5, A)])
+    scheduler.run_due(0.999)
+    assert heard.events == [] and played == []
+    scheduler.run_due(1.0)
+    assert heard.events == [(1.0, A)] and played == [7]
+    assert scheduler.next_deadline_s() == 1.5
+    scheduler.run_due(2.0)
+    assert heard.events[1:] == [(1.5, NoteOff(2, 60))]
+    assert scheduler.next_deadline_s() is None
+
+
+def test_struck_again_while_sounding_ends_first_and_lasts_as_the_new_one() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 3.0, A), TimedNote(2, 2.0, 4.0, A)])
+    for now_s in (1.0, 2.0, 3.0, 4.0):
+        scheduler.run_due(now_s)
+    off = NoteOff(2, 60)
+    assert heard.events == [(1.0, A), (2.0, off), (2.0, A), (4.0, off)]
+
+
+def test_at_one_moment_ends_come_before_beginnings() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 2.0, A), TimedNote(2, 2.0, 3.0, B)])
+    scheduler.run_due(1.0)
+    scheduler.run_due(2.0)
+    assert [event for _, event in heard.events] == [A, NoteOff(2, 60), B]
+
+
+def test_offset_and_lead_of_an_output() -> None:
+    early = Heard()
+    early.lead_s, early.offset_s = 0.02, 0.005
+    scheduler = Scheduler([early])
+    scheduler.add([TimedNote(1, 1.0, 2.0, A)])
+    scheduler.run_due(0.984)
+    assert early.events == []
+    scheduler.run_due(0.986)
+    assert early.events == [(1.005, A)]
+
+
+def test_panic_ends_everything_at_once_but_not_the_piece() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 9.0, A), TimedNote(2, 2.0, 3.0, B)])
+    scheduler.run_due(1.0)
+    scheduler.panic(1.5)
+    assert not heard.hanging()
+    scheduler.run_due(2.0)
+    assert heard.events[-1] == (2.0, B)
+    scheduler.close(2.5)
+    assert not heard.hanging()
+
+
+def test_no_note_is_held_for_ever() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 1e9, A)])
+    scheduler.run_due(1.0)
+    scheduler.run_due(1.0 + MAX_HELD_S)
+    assert not heard.hanging()
+
+
+def test_a_full_heap_refuses_and_counts() -> None:
+    scheduler = Scheduler([Heard()])
+    scheduler.add(TimedNote(i, 1.0, 2.0, A) for i in range(MAX_PENDING))
+    assert scheduler.refused_notes == MAX_PENDING // 2
+
+
+class Broken(Output):
+    def _send(self, event: OutputEvent, due_s: float) -> None:
+        raise OSError("cable out")
+
+
+def test_one_broken_output_does_not_silence_the_others() -> None:
+    broken, heard = Broken("synth"), Heard()
+    scheduler = Scheduler([broken, heard])
+    scheduler.add([TimedNote(1, 1.0, 2.0, A)])
+    scheduler.run_due(2.0)
+    assert len(heard.events) >= 1
+    assert broken.faults >= 1 and broken.last_fault == "synth: cable out"
