@@ -45,6 +45,7 @@ class Performance:
         self.journal = journal
         self.table = table
         self.controls = dict(player.settings.controls)
+        self.asked = dict(self.controls)  # as they will be when the moves that wait have been made
         self.commit_s = commit_s
         self.recent: deque[Note] = deque(maxlen=512)  # for those who look on
         self.wakeup = threading.Event()  # set when a step is wanted sooner than it said
@@ -66,6 +67,7 @@ class Performance:
             self.controls |= past.controls
             self._written_settings = past.settings.number
         self.controls["freeze"] = 0.0  # switched on means playing
+        self.asked = dict(self.controls)
         tempo = Move("tempo", self._value("tempo"), "start")
         self.clock.set_tempo(self._value("tempo"), now_s)
         self._keep(lambda: self.journal.write_moves([tempo], self.player.final.state.tick, wall_s))
@@ -93,6 +95,7 @@ class Performance:
             self.refused_moves += 1
             return
         self._moves.append(checked)
+        self.asked[checked.control] = checked.value
         self.wakeup.set()
 
     def begin_phrase(self) -> None:

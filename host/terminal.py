@@ -69,7 +69,7 @@ class Terminal:
     def press(self, key: str) -> None:
         """Do what a key stands for; unknown keys do nothing."""
         instrument = self._instrument
-        controls = instrument.performance.controls
+        controls = instrument.performance.asked
         if key in KNOB_KEYS:
             name, direction = KNOB_KEYS[key]
             if name in self._table:
@@ -87,7 +87,7 @@ class Terminal:
             self._quit = True
 
     def _turn(self, control: Control, direction: int) -> None:
-        value = self._instrument.performance.controls[control.name]
+        value = self._instrument.performance.asked[control.name]
         if control.choices:  # from name to name
             at = -1.0 if value is None else round(value)
             new = at + direction
@@ -103,7 +103,7 @@ class Terminal:
     def _knobs(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for control in self._table.values():
-            value = self._instrument.performance.controls[control.name]
+            value = self._instrument.performance.asked[control.name]
             filled = round(control.position_of(value) * 20)
             table.add_row(control.name, Text("█" * filled + "░" * (20 - filled)), control.text(value))
         return table
