@@ -2,13 +2,14 @@
 
 import datetime
 import gc
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 
 from host.config import Day
-from host.day import resting
+from host.day import next_wake, resting
 from host.events import Move
 from host.outputs.base import Output
 from host.outputs.midi import MidiOutput
@@ -41,6 +42,7 @@ class Instrument:
         self.outputs = list(outputs)
         self.now_s = now_s
         self.failure: BaseException | None = None
+        self.resting_until: datetime.datetime | None = None
         self._day = day
         self._say = say
         self._stop = threading.Event()
@@ -55,6 +57,7 @@ class Instrument:
         sys.setswitchinterval(0.0005)
         gc.collect()
         gc.freeze()  # what start-up made stays: collections while playing have little to look at
+        self._rest_or_play()
         for thread in self._threads:
             thread.start()
 
@@ -119,10 +122,10 @@ class Instrument:
     def _keep_house(self) -> None:
         next_watch_s = 0.0
         while not self._stop.wait(SYNC_S):
-            self.performance.rest(resting(self._day, datetime.datetime.now()))
+            self._rest_or_play()
             try:
                 self.piece.sync()
-            except OSError as error:
+            except (OSError, sqlite3.Error) as error:
                 self.performance.journal_fault = f"the journal cannot reach the disk: {error}"
             if self.now_s() >= next_watch_s:
                 next_watch_s = self.now_s() + WATCH_PORTS_S
@@ -130,8 +133,17 @@ class Instrument:
                     if isinstance(output, MidiOutput):
                         self._watch(output)
 
+    def _rest_or_play(self) -> None:
+        local = datetime.datetime.now()
+        self.resting_until = next_wake(self._day, local) if resting(self._day, local) else None
+        self.performance.rest(self.resting_until is not None)
+
     def _watch(self, output: MidiOutput) -> None:
         before = output.state
-        output.watch()
+        try:
+            output.watch()
+        except (OSError, RuntimeError) as error:  # what rtmidi raises; the music goes on without the port
+            output.faults += 1
+            output.last_fault = f"{output.name}: {error}"
         if output.state != before:
             self._say(output.state)

@@ -132,7 +132,9 @@ class Terminal:
         instrument = self._instrument
         outputs = [o.state if isinstance(o, MidiOutput) else o.name for o in instrument.outputs]
         recent = list(instrument.performance.recent)
+        until = instrument.resting_until
         lines = [
+            *([f"resting until {until:%a %H:%M}"] if until else []),
             "to " + (", ".join(outputs) or "nobody (no MIDI port, no recording): the journal keeps it"),
             "last " + (f"{VOICE_NAMES[recent[-1].voice]} {recent[-1].pitch}" if recent else "-"),
             *[o.last_fault for o in instrument.outputs if o.faults],

@@ -322,6 +322,7 @@ REFUSALS = {
     4: "its event queue is full",
     5: "no session is open",
     6: "it speaks another protocol",
+    7: "events are planned whose timing hangs on this setting",
 }
 CONFIGURE_KEYS = {"settle_us": 1, "min_gate_off_us": 2, "gate_lockout_us": 3, "knob_hysteresis": 4}
 CALIBRATION_STATES = {0: "default", 1: "stored", 2: "broken", 3: "unsaved"}
