@@ -128,8 +128,8 @@ def control_table(sources: Sequence[str] = ()) -> dict[str, Control]:
         Control(
             "thickness", "knob", 1.0, 6.0, None, "log", "notes an onset", "how thick the chords are", True
         ),
-        Control("rhythm", "knob", 0.5, 2.0, 1.0, "log", "times", "temperature trim of the rhythm"),
-        Control("pitch", "knob", 0.5, 2.0, 1.0, "log", "times", "temperature trim of the pitches"),
+        Control("rhythm", "knob", 0.5, 2.0, 1.0, "log", "", "temperature trim of the rhythm"),
+        Control("pitch", "knob", 0.5, 2.0, 1.0, "log", "", "temperature trim of the pitches"),
         Control("top_p", "knob", 0.5, 1.0, 0.98, "linear", "", "share of the likelihood that may be chosen"),
         Control("meter", "choice", 0, len(METERS) - 1, 3.0, "linear", "", "the bar", choices=tuple(METERS)),
         Control("freeze", "switch", 0, 1, 0.0, "linear", "", "stop time, keep the place", replans=False),

@@ -19,8 +19,9 @@ from host.outputs.midi import MidiOutput
 from model.tokens import PPQN, VOICE_NAMES
 
 FRAMES_PER_S = 8
-ROLL_ROWS = 14
-ROLL_COLUMNS = 64
+ROLL_ROWS = 18
+ROLL_COLUMNS = 96
+LOWEST_PITCH = 28  # of the lowest row; each row is four semitones
 TICKS_PER_COLUMN = PPQN // 4
 STEP = 0.02  # of a knob's way, for one key press
 
@@ -38,7 +39,7 @@ HELP = (
     "t/T temperature  d/D density  -/+ tempo  c/C chords  s/S source\n"
     "m meter  space freeze  n new phrase  x panic  q quit"
 )
-SHADES = " ·▪■"  # nothing, coming, sounding, struck
+COLOURS = ("white", "red", "yellow", "green", "cyan", "blue", "magenta")  # by voice
 
 
 class Terminal:
@@ -109,24 +110,29 @@ class Terminal:
         return table
 
     def _roll(self) -> Text:
-        """The last notes and the coming ones, pitch upwards, one column a sixteenth; now is at two thirds."""
+        """Played, sounding and coming notes: pitch upwards, a column a sixteenth, a colour a voice."""
         performance = self._instrument.performance
         now_tick = performance.clock.tick_at(self._instrument.now_s())
-        first = int(now_tick // TICKS_PER_COLUMN) - ROLL_COLUMNS * 2 // 3
-        cells = [[0] * ROLL_COLUMNS for _ in range(ROLL_ROWS)]
+        now_column = ROLL_COLUMNS * 2 // 3
+        first = int(now_tick // TICKS_PER_COLUMN) - now_column
+        cells = [[(" ", "")] * ROLL_COLUMNS for _ in range(ROLL_ROWS)]
+        for row in cells:
+            row[now_column] = ("│", "dim")
         planned = [spelled.note for spelled, _ in list(performance.player.planned) if spelled.note]
         for note in [*list(performance.recent), *planned]:
-            row = ROLL_ROWS - 1 - min(max((note.pitch - 33) // 5, 0), ROLL_ROWS - 1)
+            coming = note.tick > now_tick
+            row = cells[ROLL_ROWS - 1 - min(max((note.pitch - LOWEST_PITCH) // 4, 0), ROLL_ROWS - 1)]
             column = note.tick // TICKS_PER_COLUMN - first
             for offset in range(max(1, note.duration // TICKS_PER_COLUMN)):
                 if 0 <= column + offset < ROLL_COLUMNS:
-                    struck = offset == 0 and note.tick <= now_tick
-                    shade = 1 if note.tick > now_tick else 3 if struck else 2
-                    cells[row][column + offset] = max(cells[row][column + offset], shade)
-        bar = self._instrument.performance.player.settings.meter
-        into_bar = bar.tick_in_bar(int(now_tick))
-        lines = ["".join(SHADES[cell] for cell in row) for row in cells]
-        return Text("\n".join(lines) + f"\nbeat {into_bar // PPQN + 1} of {bar.bar_ticks / PPQN:g}")
+                    mark = ("░" if offset == 0 else "·") if coming else ("█" if offset == 0 else "▒")
+                    row[column + offset] = (mark, ("dim " if coming else "") + COLOURS[note.voice])
+        bar = performance.player.settings.meter
+        beat = bar.tick_in_bar(int(now_tick)) // PPQN + 1
+        text = Text(f"\nbeat {beat} of {bar.bar_ticks / PPQN:g}\n", style="dim")
+        for row in cells:
+            text.append_text(Text.assemble(*row, "\n"))
+        return text
 
     def _state(self) -> Text:
         instrument = self._instrument
