@@ -39,10 +39,10 @@ TARGETS = {
     ),
 }
 
-# As PlatformIO's atmelavr platform has them; -Werror for our own sources only.
-COMMON = ["-Os", "-Wall", "-ffunction-sections", "-fdata-sections", "-flto"]
+# As PlatformIO's atmelavr platform has them, with platformio.ini's -O2; -Werror for our own sources only.
+COMMON = ["-g", "-O2", "-Wall", "-ffunction-sections", "-fdata-sections", "-flto"]
 CXX = ["-std=gnu++11", "-fno-exceptions", "-fno-threadsafe-statics", "-fpermissive"]
-LINK = ["-Os", "-Wl,--gc-sections", "-flto", "-fuse-linker-plugin"]
+LINK = ["-g", "-O2", "-Wl,--gc-sections", "-flto", "-fuse-linker-plugin"]
 OURS = ["-Wextra", "-Werror", "-Wno-comment"]
 
 

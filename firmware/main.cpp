@@ -27,6 +27,7 @@ struct Hardware {
   static uint32_t NowUs() { return board_clock::NowUs(); }
   static void WakeTimer(uint32_t us) { board_clock::WakeTimer(us); }
   static int16_t ReadByte() { return serial_line::ReadByte(); }
+  static uint8_t BytesWaiting() { return serial_line::Waiting(); }
   static uint8_t TransmitRoom() { return serial_line::TransmitRoom(); }
   static void Transmit(const uint8_t* bytes, uint8_t size) { serial_line::Transmit(bytes, size); }
   static uint16_t Overruns() { return serial_line::Overruns(); }
@@ -55,7 +56,12 @@ namespace {
 
 Instrument<Hardware, Lock> instrument;
 
-uint32_t RunVoices() { return instrument.voices().Run(); }
+uint32_t RunVoices() {
+  serial_line::PauseTransmit();
+  const uint32_t next_us = instrument.voices().Run();
+  serial_line::ResumeTransmit();
+  return next_us;
+}
 
 // The main loop hangs: gates low, every interrupt source off, so that the restart begins like a reset.
 void MakeSafe() {

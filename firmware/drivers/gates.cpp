@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint8_t kOutputs = sizeof kGateOutPins;
 constexpr uint8_t kInputs = sizeof kGateInPins;
-constexpr uint8_t kEdges = 16;
+constexpr uint8_t kEdges = 8;
 
 struct Edge {
   uint32_t time_us;
@@ -20,6 +20,7 @@ struct Edge {
 };
 
 PinPort outputs[kOutputs];
+PinPort inputs[kInputs];
 volatile Edge edges[kEdges];
 volatile uint8_t edge_head;
 volatile uint8_t edge_tail;
@@ -94,7 +95,10 @@ void Write(uint8_t levels) {
 }
 
 void BeginInputs() {
-  for (uint8_t i = 0; i < kInputs; ++i) pinMode(kGateInPins[i], INPUT_PULLUP);
+  for (uint8_t i = 0; i < kInputs; ++i) {
+    pinMode(kGateInPins[i], INPUT_PULLUP);
+    inputs[i].AttachInput(kGateInPins[i]);
+  }
 #if defined(NOONSONG_QCVG)
   for (uint8_t i = 0; i < 2; ++i) {
     pinMode(kEncoderPins[i], INPUT_PULLUP);
@@ -116,7 +120,7 @@ bool NextEdge(uint8_t* input, bool* high, uint32_t* time_us) {
   return true;
 }
 
-bool Level(uint8_t input) { return digitalRead(kGateInPins[input]) == LOW; }
+bool Level(uint8_t input) { return !inputs[input].IsHigh(); }
 
 uint16_t DroppedEdges() {
   Lock lock;

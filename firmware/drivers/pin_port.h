@@ -1,4 +1,4 @@
-// One output pin by its port register: digitalWrite() takes too long inside the timer interrupt.
+// One pin by its port registers: digitalWrite() and digitalRead() take too long inside interrupts.
 #pragma once
 #include <Arduino.h>
 
@@ -11,6 +11,11 @@ class PinPort {
     port_ = portOutputRegister(digitalPinToPort(pin));
     mask_ = digitalPinToBitMask(pin);
   }
+  void AttachInput(uint8_t pin) {
+    port_ = portInputRegister(digitalPinToPort(pin));
+    mask_ = digitalPinToBitMask(pin);
+  }
+  bool IsHigh() const { return *port_ & mask_; }
   void High() const { *port_ |= mask_; }
   void Low() const { *port_ &= static_cast<uint8_t>(~mask_); }
   Register port() const { return port_; }
@@ -21,6 +26,8 @@ class PinPort {
   uint8_t mask_;
 #else
   void Attach(uint8_t pin) { pin_ = pin; }
+  void AttachInput(uint8_t pin) { pin_ = pin; }
+  bool IsHigh() const { return digitalRead(pin_) == HIGH; }
   void High() const { digitalWrite(pin_, HIGH); }
   void Low() const { digitalWrite(pin_, LOW); }
 

@@ -106,6 +106,7 @@ class Calibration {
 
   // rise * within / kLevelPerVolt, rounded; `within` reaches past one volt only above 4 V.
   static int32_t Interpolate(int32_t rise, uint16_t within) {
+    if (rise == 0) return 0;  // the common case, and a division saved
     const int32_t product = rise * within;
     const int32_t half = product < 0 ? -static_cast<int32_t>(kLevelPerVolt / 2) : kLevelPerVolt / 2;
     return (product + half) / static_cast<int32_t>(kLevelPerVolt);

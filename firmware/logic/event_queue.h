@@ -9,7 +9,6 @@ enum EventKind : uint8_t { kCvEvent, kGateEvent, kNoteEvent };
 struct Event {
   uint32_t start_us;  // when work begins: due time less the lead
   uint32_t length_us;
-  uint16_t lead_us;
   uint16_t dac_code;
   uint16_t slew_ms;
   uint16_t period_100us;
@@ -17,12 +16,10 @@ struct Event {
   uint8_t channel : 4;
   uint8_t kind : 2;
   uint8_t flag : 1;  // gate: high; note: tie
-
-  uint32_t due_us() const { return start_us + lead_us; }
 };
 
 // Times wrap every 71 minutes: before and after are told within half of that.
-inline bool IsDue(uint32_t due_us, uint32_t now_us) { return static_cast<int32_t>(due_us - now_us) <= 0; }
+inline bool IsDue(uint32_t due_us, uint32_t now_us) { return static_cast<int32_t>(now_us - due_us) >= 0; }
 
 template <uint8_t kCapacity, class Lock>
 class EventQueue {

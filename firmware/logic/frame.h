@@ -72,32 +72,45 @@ class FrameDecoder {
 };
 
 // Writes one frame into `out` (kMaxEncoded bytes) and returns its encoded size.
-inline uint8_t EncodeFrame(uint8_t type, uint8_t sequence, const uint8_t* payload, uint8_t payload_size,
-                           uint8_t* out) {
-  uint8_t code_at = 0;
-  uint8_t at = 1;
-  uint16_t crc = kCrcStart;
-  const uint8_t raw_size = static_cast<uint8_t>(payload_size + kHeaderSize);
-  for (uint8_t i = 0; i < raw_size + kCrcSize; ++i) {
-    uint8_t byte;
-    if (i == 0) {
-      byte = type;
-    } else if (i == 1) {
-      byte = sequence;
-    } else if (i < raw_size) {
-      byte = payload[i - kHeaderSize];
-    } else {
-      byte = static_cast<uint8_t>(i == raw_size ? crc >> 8 : crc);
-    }
-    if (i < raw_size) crc = CrcAdd(crc, byte);
+class FrameEncoder {
+ public:
+  explicit FrameEncoder(uint8_t* out) : out_(out), code_(out), at_(out + 1) {}
+
+  __attribute__((always_inline)) void Add(uint8_t byte) {
+    crc_ = CrcAdd(crc_, byte);
+    Put(byte);
+  }
+
+  uint8_t Finish() {
+    const uint16_t crc = crc_;
+    Put(static_cast<uint8_t>(crc >> 8));
+    Put(static_cast<uint8_t>(crc));
+    *code_ = static_cast<uint8_t>(at_ - code_);
+    *at_++ = 0;
+    return static_cast<uint8_t>(at_ - out_);
+  }
+
+ private:
+  __attribute__((always_inline)) void Put(uint8_t byte) {
     if (byte == 0) {
-      out[code_at] = static_cast<uint8_t>(at - code_at);
-      code_at = at++;
+      *code_ = static_cast<uint8_t>(at_ - code_);
+      code_ = at_++;
     } else {
-      out[at++] = byte;
+      *at_++ = byte;
     }
   }
-  out[code_at] = static_cast<uint8_t>(at - code_at);
-  out[at++] = 0;
-  return at;
+
+  uint8_t* out_;
+  uint8_t* code_;
+  uint8_t* at_;
+  uint16_t crc_ = kCrcStart;
+};
+
+inline uint8_t EncodeFrame(uint8_t type, uint8_t sequence, const uint8_t* payload, uint8_t payload_size,
+                           uint8_t* out) {
+  FrameEncoder encoder(out);
+  encoder.Add(type);
+  encoder.Add(sequence);
+  while (payload_size-- != 0) encoder.Add(*payload++);
+  return encoder.Finish();
 }

@@ -15,7 +15,8 @@ class Inputs {
   explicit Inputs(Sender& sender) : sender_(sender) {}
 
   void Poll(uint32_t now_us, bool tell) {
-    PollAnalog();
+    // A conversion can wait, received bytes cannot.
+    if (!Sender::Busy()) PollAnalog();
     PollGates(now_us, tell);
     if (!tell) return;
     // A turning knob speaks at most once in this time, always with its newest value.
@@ -26,7 +27,7 @@ class Inputs {
     for (uint8_t i = 0; allowed_ != 0 && i < Hw::kAnalogInputs; ++i) {
       const uint8_t bit = static_cast<uint8_t>(1 << i);
       if (!(allowed_ & bit)) continue;
-      if (!Sender::CanSend()) return;
+      if (!Sender::CanTell()) return;
       allowed_ &= static_cast<uint8_t>(~bit);
       moved_ &= static_cast<uint8_t>(~bit);
       SendKnob(i, now_us);
@@ -52,7 +53,7 @@ class Inputs {
   }
   uint8_t GateCount(uint8_t input) const { return gates_[input].count(); }
   GateInput& gate(uint8_t input) { return gates_[input]; }
-  void set_hysteresis(uint8_t hysteresis) { hysteresis_ = hysteresis; }
+  void set_hysteresis(uint8_t hysteresis) { scale_.Set(hysteresis); }
 
  private:
   static constexpr uint16_t kTellEveryUs = 2000;
@@ -61,7 +62,7 @@ class Inputs {
     uint8_t input;
     uint16_t adc_code;
     if (!Hw::ReadConversion(&input, &adc_code)) return;
-    if (knobs_[input].Feed(adc_code, hysteresis_)) moved_ |= static_cast<uint8_t>(1 << input);
+    if (knobs_[input].Feed(adc_code, scale_)) moved_ |= static_cast<uint8_t>(1 << input);
   }
 
   void PollGates(uint32_t now_us, bool tell) {
@@ -96,7 +97,7 @@ class Inputs {
   KnobFilter knobs_[Hw::kAnalogInputs];
   GateInput gates_[Hw::kGateInputs];
   uint32_t told_us_ = 0;
-  uint8_t hysteresis_ = KnobFilter::kDefaultHysteresis;
+  KnobScale scale_;
   uint8_t moved_ = 0;
   uint8_t allowed_ = 0;
   uint8_t report_gates_ = 0;

@@ -203,10 +203,12 @@ class Instrument {
     switch (key) {
       case kSettleUs:
         if (value > 10000) return kBadValue;
+        if (voices_.QueueUsed() != 0) return kBusy;
         voices_.timing().settle_us = static_cast<uint16_t>(value);
         return 0;
       case kMinGateOffUs:
         if (value > 50000) return kBadValue;
+        if (voices_.QueueUsed() != 0) return kBusy;
         voices_.timing().min_gate_off_us = static_cast<uint16_t>(value);
         return 0;
       case kGateLockoutUs:

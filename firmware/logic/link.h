@@ -6,29 +6,35 @@
 #include "frame.h"
 #include "session.h"
 
-// Hw supplies, as static functions: ReadByte() (-1 when none), TransmitRoom() and Transmit(bytes, size).
+// Hw supplies, as static functions: ReadByte() (-1 when none), BytesWaiting(),
+// TransmitRoom() and Transmit(bytes, size).
 template <class Hw>
 class Link {
  public:
-  // Feeds received bytes until a frame is whole; false when there are no more bytes, or no room to answer.
-  // Bytes wait in the receive buffer while there is no room for an answer: nothing is lost on the way out.
+  // True when a whole frame is there and there is room to answer it. Bytes wait in the receive buffer while
+  // there is not: nothing is lost on the way out.
   bool NextFrame() {
-    for (uint8_t budget = kBytesPerPoll; budget != 0; --budget) {
-      if (!CanSend()) return false;
+    for (uint8_t budget = kBytesPerPoll; !waiting_ && budget != 0; --budget) {
       const int16_t byte = Hw::ReadByte();
       if (byte < 0) return false;
       switch (decoder_.Feed(static_cast<uint8_t>(byte))) {
-        case FrameDecoder::kFrame: return true;
+        case FrameDecoder::kFrame: waiting_ = true; break;
         case FrameDecoder::kBad: ++bad_frames_; break;
         case FrameDecoder::kMore: break;
       }
     }
-    return false;
+    if (!waiting_ || !CanSend()) return false;
+    waiting_ = false;
+    return true;
   }
 
   Frame Taken() const { return decoder_.Taken(); }
 
   static bool CanSend() { return Hw::TransmitRoom() >= kMaxEncoded; }
+  // What the board says by itself leaves room for an answer, and waits while the host says much: a flood of
+  // knobs must not cost an event.
+  static bool CanTell() { return Hw::TransmitRoom() >= kMaxEncoded + kMaxTold && !Busy(); }
+  static bool Busy() { return Hw::BytesWaiting() >= kBusyBytes; }
 
   void Send(uint8_t type, const uint8_t* payload, uint8_t size) {
     uint8_t encoded[kMaxEncoded];
@@ -64,7 +70,9 @@ class Link {
   uint16_t bad_frames() const { return bad_frames_; }
 
  private:
-  static constexpr uint8_t kBytesPerPoll = 48;
+  static constexpr uint8_t kBytesPerPoll = 40;
+  static constexpr uint8_t kBusyBytes = 24;
+  static constexpr uint8_t kMaxTold = 34;  // a status frame
   static constexpr uint8_t kFramesPerAck = 4;
   static constexpr uint16_t kAckDelayUs = 1000;
 
@@ -75,4 +83,5 @@ class Link {
   uint8_t sequence_ = 0;
   uint8_t unacknowledged_ = 0;
   bool ack_due_ = false;
+  bool waiting_ = false;
 };

@@ -53,6 +53,7 @@ enum RefusalReason : uint8_t {
   kQueueFull = 4,
   kNoSession = 5,
   kProtocol = 6,
+  kBusy = 7,  // the leads of planned events hang on this setting
 };
 
 enum StatusFlag : uint8_t { kSessionOpen = 1, kFailsafe = 2, kRamping = 4 };

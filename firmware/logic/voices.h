@@ -9,10 +9,16 @@
 constexpr uint8_t kVoices = 4;
 constexpr uint8_t kQueueSize = 32;
 
-// How long before its due time an event may fire: about what the interrupt needs from its start to the pin.
-constexpr uint8_t kFireEarlyUs = 4;
-// Room before the settling time in which four voltages can be written one after the other.
-constexpr uint8_t kCvWriteMarginUs = 40;
+// What an ATmega328P needs from the look at the clock to the gates' pins, and to the middle of four voltages.
+constexpr uint8_t kGateDelayUs = 16;
+constexpr uint8_t kCvDelayUs = 42;
+// The same beyond kGateDelayUs for an event that acts straight from the queue.
+constexpr uint8_t kCvEventDelayUs = 16;
+constexpr uint8_t kGateEventDelayUs = 8;
+// Room before the settling time in which four voltages can be written and their gates be planned.
+constexpr uint8_t kCvWriteMarginUs = 140;
+// How near an event must be for the interrupt to wait for it; above the time the timer wakes it early.
+constexpr uint8_t kWaitUs = 40;
 // Beyond this an event counts as late.
 constexpr uint8_t kLateUs = 50;
 
@@ -31,7 +37,7 @@ struct Counts {
 template <class Out, class Lock>
 class Voices {
  public:
-  // A glide in progress; the main loop computes its steps.
+  // A glide in progress; the main loop computes its steps. It starts within a step of the time it is due.
   struct Glide {
     uint32_t start_us;
     uint16_t from;
@@ -42,22 +48,34 @@ class Voices {
 
   // Sets the start of the event's work; returns false when the queue is full (counted).
   bool Schedule(Event& event, uint32_t due_us) {
-    event.lead_us = Lead(event);
-    event.start_us = due_us - event.lead_us;
-    if (queue_.Insert(event)) return true;
-    ++counts_.queue_full;
-    return false;
+    event.start_us = due_us - Lead(event);
+    if (!queue_.Insert(event)) {
+      ++counts_.queue_full;
+      return false;
+    }
+    Lock lock;
+    if (IsDue(event.start_us, next_us_)) next_us_ = event.start_us;
+    return true;
   }
 
   // Fires what is due and returns when it wants to be called next (at most kIdleUs ahead).
   uint32_t Run() {
     for (;;) {
-      RunGates();
-      RunQueue();
-      RunCvs();
-      const uint32_t now_us = Out::NowUs();
-      const uint32_t next_us = NextUs(now_us);
-      if (!IsDue(next_us, now_us + kFireEarlyUs)) return next_us;
+      uint32_t now_us;
+      do {
+        now_us = Out::NowUs() + kGateDelayUs;
+        if (!IsDue(next_us_, now_us + kWaitUs)) return next_us_;
+        // What is near is waited for: the way through the interrupt takes longer and is less even.
+      } while (!IsDue(next_us_, now_us));
+      RunGates(now_us);
+      RunCvs(now_us);
+      // One event at a time: gates and voltages of other voices may have become due meanwhile.
+      if (!queue_.Empty() && IsDue(queue_.Head().start_us, now_us)) {
+        Begin(queue_.Head(), now_us);
+        ++counts_.fired;
+        queue_.Pop();
+      }
+      next_us_ = NextUs(now_us);
     }
   }
 
@@ -143,8 +161,8 @@ class Voices {
   };
 
   uint16_t Lead(const Event& event) const {
-    if (event.kind == kCvEvent) return 0;
-    if (event.kind == kGateEvent) return event.flag ? timing_.min_gate_off_us : 0;
+    if (event.kind == kCvEvent) return kCvEventDelayUs;
+    if (event.kind == kGateEvent) return event.flag ? timing_.min_gate_off_us : kGateEventDelayUs;
     const uint16_t cv_lead_us = CvLeadUs();
     if (event.flag) return cv_lead_us;
     return cv_lead_us > timing_.min_gate_off_us ? cv_lead_us : timing_.min_gate_off_us;
@@ -152,33 +170,40 @@ class Voices {
 
   uint16_t CvLeadUs() const { return static_cast<uint16_t>(timing_.settle_us + kCvWriteMarginUs); }
 
-  void RunGates() {
-    const uint32_t now_us = Out::NowUs() + kFireEarlyUs;
+  // First the pins, then the books: all gates due change in one write.
+  void RunGates(uint32_t now_us) {
     uint8_t gates = gates_;
+    uint8_t due = 0;
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
-      Voice& voice = voices_[i];
+      const Voice& voice = voices_[i];
       if (voice.stage < Stage::kOn || !IsDue(voice.next_us, now_us)) continue;
+      due |= bit;
       if (voice.stage == Stage::kOn) {
         gates |= bit;
-        if (voice.length_us == kHoldGate) {
-          voice.stage = Stage::kIdle;
-        } else {
-          voice.stage = Stage::kOff;
-          voice.next_us += voice.length_us;
-        }
       } else {
         gates &= static_cast<uint8_t>(~bit);
-        voice.low_since_us = now_us;
-        voice.stage = Stage::kIdle;
-        if (voice.repeats != 0) {
-          --voice.repeats;
-          voice.due_us += static_cast<uint32_t>(voice.period_100us) * 100;
-          voice.next_us = voice.due_us;
-          voice.stage = Stage::kOn;
-        }
       }
     }
+    if (due == 0) return;
     WriteGates(gates);
+    for (Voice* voice = voices_; due != 0; ++voice, due >>= 1) {
+      if (due & 1) Advance(voice, now_us);
+    }
+  }
+
+  static void Advance(Voice* voice, uint32_t now_us) {
+    if (voice->stage == Stage::kOn) {
+      voice->stage = voice->length_us == kHoldGate ? Stage::kIdle : Stage::kOff;
+      voice->next_us += voice->length_us;
+      return;
+    }
+    voice->low_since_us = now_us;
+    voice->stage = Stage::kIdle;
+    if (voice->repeats == 0) return;
+    --voice->repeats;
+    voice->due_us += static_cast<uint32_t>(voice->period_100us) * 100;
+    voice->next_us = voice->due_us;
+    voice->stage = Stage::kOn;
   }
 
   void WriteGates(uint8_t gates) {
@@ -187,12 +212,21 @@ class Voices {
     Out::WriteGates(gates);
   }
 
-  void RunCvs() {
-    for (uint8_t i = 0; i < kVoices; ++i) {
-      Voice& voice = voices_[i];
-      if (voice.stage != Stage::kCv || !IsDue(voice.next_us, Out::NowUs() + kFireEarlyUs)) continue;
-      StartCv(i, voice.dac_code, voice.slew_ms);
-      PlanGateOn(voice, Out::NowUs() + timing_.settle_us);
+  // Again the outputs first, one voltage right after the other.
+  void RunCvs(uint32_t now_us) {
+    uint8_t due = 0;
+    for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
+      if (voices_[i].stage == Stage::kCv && IsDue(voices_[i].next_us, now_us)) due |= bit;
+    }
+    if (due == 0) return;
+    for (uint8_t i = 0, left = due; left != 0; ++i, left >>= 1) {
+      if ((left & 1) && voices_[i].slew_ms == 0) Out::WriteDac(i, voices_[i].dac_code);
+    }
+    const uint32_t settled_us = Out::NowUs() + timing_.settle_us + 1;  // 1: the clock rounds down
+    for (uint8_t i = 0, left = due; left != 0; ++i, left >>= 1) {
+      if (!(left & 1)) continue;
+      NoteCv(i, voices_[i].dac_code, voices_[i].slew_ms, now_us);
+      PlanGateOn(voices_[i], settled_us);
     }
   }
 
@@ -201,69 +235,64 @@ class Voices {
     const uint32_t gap_end_us = voice.low_since_us + timing_.min_gate_off_us;
     if (IsDue(earliest_us, gap_end_us)) earliest_us = gap_end_us;
     voice.stage = Stage::kOn;
-    if (IsDue(earliest_us, voice.due_us)) {
-      voice.next_us = voice.due_us;
+    voice.next_us = voice.due_us;
+    // A gate fires ahead by its delay to the pin: the earliest time is that of the pin.
+    if (IsDue(earliest_us, voice.due_us)) return;
+    CountLate(voice.due_us, earliest_us);
+    voice.next_us = voice.due_us = earliest_us + kGateDelayUs;
+  }
+
+  void Begin(const Event& event, uint32_t now_us) {
+    const uint32_t due_us = event.start_us + Lead(event);
+    const uint8_t channel = event.channel;
+    Voice& voice = voices_[channel];
+    if (event.kind == kCvEvent) {
+      if (event.slew_ms == 0) Out::WriteDac(channel, event.dac_code);
+      NoteCv(channel, event.dac_code, event.slew_ms, now_us);
+      CountLate(due_us, now_us);
       return;
     }
-    if (IsDue(voice.due_us + kLateUs, earliest_us)) ++counts_.late;
-    voice.next_us = voice.due_us = earliest_us;
-  }
-
-  void RunQueue() {
-    uint8_t gates = gates_;
-    while (!queue_.Empty() && IsDue(queue_.Head().start_us, Out::NowUs() + kFireEarlyUs)) {
-      const Event event = queue_.Head();
-      queue_.Pop();
-      ++counts_.fired;
-      const uint32_t now_us = Out::NowUs();
-      const uint8_t bit = static_cast<uint8_t>(1 << event.channel);
-      if (event.kind == kCvEvent) {
-        if (IsDue(event.due_us() + kLateUs, now_us)) ++counts_.late;
-        StartCv(event.channel, event.dac_code, event.slew_ms);
-        continue;
-      }
-      Voice& voice = voices_[event.channel];
-      if (event.kind == kGateEvent && !event.flag) {
-        if (IsDue(event.due_us() + kLateUs, now_us)) ++counts_.late;
-        if (gates & bit) voice.low_since_us = now_us;
-        gates &= static_cast<uint8_t>(~bit);
-        voice.stage = Stage::kIdle;
-        continue;
-      }
-      const bool tie = event.kind == kNoteEvent && event.flag;
-      if ((gates & bit) && !tie) {
-        gates &= static_cast<uint8_t>(~bit);
-        voice.low_since_us = now_us;
-      }
-      voice.due_us = event.due_us();
-      voice.length_us = event.length_us;
-      voice.repeats = event.repeats;
-      voice.period_100us = event.period_100us;
-      if (event.kind == kGateEvent) {
-        PlanGateOn(voice, now_us);
-      } else {
-        voice.dac_code = event.dac_code;
-        voice.slew_ms = event.slew_ms;
-        voice.stage = Stage::kCv;
-        voice.next_us = event.due_us() - CvLeadUs();
-      }
+    const bool tie = event.kind == kNoteEvent && event.flag;
+    const uint8_t bit = static_cast<uint8_t>(1 << channel);
+    if ((gates_ & bit) && !tie) {
+      WriteGates(gates_ & static_cast<uint8_t>(~bit));
+      voice.low_since_us = now_us;
     }
-    WriteGates(gates);
+    if (event.kind == kGateEvent && !event.flag) {
+      CountLate(due_us, now_us);
+      voice.stage = Stage::kIdle;
+      return;
+    }
+    voice.due_us = due_us;
+    voice.length_us = event.length_us;
+    voice.repeats = event.repeats;
+    voice.period_100us = event.period_100us;
+    if (event.kind == kGateEvent) {
+      PlanGateOn(voice, now_us);
+      return;
+    }
+    voice.dac_code = event.dac_code;
+    voice.slew_ms = event.slew_ms;
+    voice.stage = Stage::kCv;
+    voice.next_us = due_us - CvLeadUs() + kGateDelayUs - kCvDelayUs;
   }
 
-  void StartCv(uint8_t channel, uint16_t dac_code, uint16_t slew_ms) {
+  void CountLate(uint32_t due_us, uint32_t now_us) {
+    if (IsDue(due_us + kLateUs, now_us)) ++counts_.late;
+  }
+
+  // Keeps what a channel is at, or sets it gliding.
+  void NoteCv(uint8_t channel, uint16_t dac_code, uint16_t slew_ms, uint32_t now_us) {
     Glide& glide = glides_[channel];
-    if (slew_ms != 0) {
-      glide.start_us = Out::NowUs();
-      glide.from = codes_[channel];
-      glide.to = dac_code;
-      glide.slew_ms = slew_ms;
-      glide.active = true;
+    glide.active = slew_ms != 0;
+    if (slew_ms == 0) {
+      codes_[channel] = dac_code;
       return;
     }
-    glide.active = false;
-    codes_[channel] = dac_code;
-    Out::WriteDac(channel, dac_code);
+    glide.start_us = now_us;
+    glide.from = codes_[channel];
+    glide.to = dac_code;
+    glide.slew_ms = slew_ms;
   }
 
   uint32_t NextUs(uint32_t now_us) const {
@@ -278,6 +307,7 @@ class Voices {
   static constexpr uint32_t kForgetUs = 10000000;
 
   EventQueue<kQueueSize, Lock> queue_;
+  uint32_t next_us_ = 0;
   Voice voices_[kVoices];
   Glide glides_[kVoices] = {};
   uint16_t codes_[kVoices] = {};

@@ -9,6 +9,7 @@
 #include <simavr/avr_eeprom.h>
 #include <simavr/avr_ioport.h>
 #include <simavr/avr_spi.h>
+#include <simavr/avr_timer.h>
 #include <simavr/avr_uart.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,6 +381,29 @@ void sim_flash(sim_t *s, uint32_t address, const uint8_t *bytes, uint32_t size)
 void sim_flash_read(sim_t *s, uint32_t address, uint8_t *bytes, uint32_t size)
 {
 	memcpy(bytes, s->avr->flash + address, size);
+}
+// The cycle at which timer 1 last began from zero: ties the board's microseconds to cycles exactly.
+uint64_t sim_timer_base(sim_t *s)
+{
+	for (avr_io_t *io = s->avr->io_port; io; io = io->next)
+		if (!strcmp(io->kind, "timer") && ((avr_timer_t *)io)->name == '1')
+			return ((avr_timer_t *)io)->tov_base;
+	return 0;
+}
+// Runs on while sampling; fills a histogram of program words and returns the lowest stack pointer seen.
+uint32_t sim_profile(sim_t *s, uint64_t cycles, uint32_t *words)
+{
+	uint64_t end = s->avr->cycle + cycles;
+	uint32_t lowest = 0xFFFF;
+	while (s->avr->cycle < end) {
+		s->avr->run_cycle_limit = 1;
+		avr_run(s->avr);
+		uint32_t sp = s->avr->data[0x5D] | s->avr->data[0x5E] << 8;
+		if (sp < lowest && s->avr->cycle > 1000)
+			lowest = sp;
+		words[s->avr->pc / 2]++;
+	}
+	return lowest;
 }
 uint32_t sim_pc(sim_t *s) { return s->avr->pc; }
 uint64_t sim_counter(sim_t *s, int which)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "sim"
 CYCLES_PER_US = 16
 CYCLES_PER_BYTE = 320  # ten bits at 500000 baud
+TIMER_PERIOD_CYCLES = 65536 * 8
 
 TX, SPI, PIN, OVERRUN, RESET = 1, 2, 3, 4, 5
 RECORD = np.dtype([("cycle", "<u8"), ("value", "<u4"), ("kind", "u1"), ("index", "u1"), ("pad", "<u2")])
@@ -89,6 +90,8 @@ def _load() -> ctypes.CDLL:
         "sim_eeprom": (None, [pointer, i32, u32, pointer, u32]),
         "sim_flash": (None, [pointer, u32, ctypes.c_char_p, u32]),
         "sim_flash_read": (None, [pointer, u32, ctypes.c_char_p, u32]),
+        "sim_timer_base": (u64, [pointer]),
+        "sim_profile": (u32, [pointer, u64, pointer]),
         "sim_pc": (u32, [pointer]),
         "sim_counter": (u64, [pointer, i32]),
     }
@@ -211,6 +214,22 @@ class Simulator:
     def write_flash(self, address: int, data: bytes) -> None:
         """Change program memory while it runs."""
         self._lib.sim_flash(self._sim, address, data, len(data))
+
+    def profile(self, us: float) -> tuple[npt.NDArray[np.uint32], int]:
+        """Run on, slowly; returns instructions run per program word, and the lowest stack pointer seen."""
+        words = np.zeros(16384, np.uint32)
+        lowest = int(self._lib.sim_profile(self._sim, round(us * CYCLES_PER_US), words.ctypes.data))
+        self._collect()
+        return words, lowest
+
+    @property
+    def clock_zero_cycle(self) -> int:
+        """The cycle at which the board's microseconds were zero; valid once it has booted."""
+        return int(self._lib.sim_timer_base(self._sim)) % TIMER_PERIOD_CYCLES
+
+    def board_us(self, cycle: int) -> float:
+        """A cycle as the board's own clock would tell it."""
+        return (cycle - self.clock_zero_cycle) / CYCLES_PER_US
 
     @property
     def pc(self) -> int:
