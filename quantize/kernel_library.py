@@ -23,7 +23,7 @@ _MASK = (1 << 64) - 1
 
 
 class _Shape(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         *(
             (name, c_int32)
             for name in "width layers heads window period vocabulary side_rows"
@@ -34,7 +34,7 @@ class _Shape(ctypes.Structure):
 
 
 class _Input(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("count", c_int32),
         ("tokens", POINTER(c_int32)),
         ("pairs", POINTER(c_int32)),
@@ -44,7 +44,7 @@ class _Input(ctypes.Structure):
 
 
 class _Ranges(ctypes.Structure):
-    _fields_ = [("count", c_int32), ("bounds", c_int32 * 16)]  # noqa: RUF012
+    _fields_ = [("count", c_int32), ("bounds", c_int32 * 16)]
 
 
 # Results and arguments of every function of step.h.
@@ -158,7 +158,7 @@ class Kernel:
     ) -> int:
         """Draw the token that follows the one in `slot` with random number `count` of stream `seed`."""
         bits = self._c.ns_random_bits(seed & _MASK, count)
-        self._temperatures[:] = temperatures
+        self._temperatures[:] = list(temperatures)
         ranges = self._allowed(allowed)
         token: int = self._c.ns_sample(self._engine, slot, ranges, self._temperatures, top_p, bits)
         return token

@@ -22,6 +22,7 @@ WEIGHT_ONE = np.float32(1 << 22)  # the weight of a class's likeliest token
 LOWEST_TEMPERATURE = 0.01  # as good as always taking the likeliest
 LOG2_E = np.float32(1.4426950408889634)
 _ROUND = np.float32(12582912.0)  # 1.5 * 2**23: adding it rounds to the nearest whole number, ties to even
+_LOWEST_POWER = np.float32(-64.0)
 _ROUND_BITS = np.int32(0x4B400000)
 # 2**f on [-1/2, 1/2], least maximal relative error (1e-7), constant term 1.
 _EXP2 = tuple(
@@ -43,14 +44,16 @@ def whole(x: Floats) -> NDArray[np.int32]:
 
 
 def exp2(x: Floats) -> Floats:
-    """2**x for x up to 0, the same bits on every machine; below -64 it counts as -64."""
-    x = np.maximum(x, np.float32(-64.0))
+    """2**x for x up to 0, the same bits on every machine; nothing from -64 down."""
+    sounding = x > _LOWEST_POWER
+    x = np.maximum(x, _LOWEST_POWER)
     shifted = x + _ROUND
     fraction = x - (shifted - _ROUND)
     power = np.full_like(x, _EXP2[0])
     for c in _EXP2[1:]:
         power = power * fraction + c
-    return (power.view(np.int32) + ((shifted.view(np.int32) - _ROUND_BITS) << 23)).view(np.float32)
+    power = (power.view(np.int32) + ((shifted.view(np.int32) - _ROUND_BITS) << 23)).view(np.float32)
+    return np.where(sounding, power, np.float32(0))
 
 
 def random_bits(seed: int, count: int) -> int:

@@ -6,12 +6,14 @@
 
 #define TILE_ROWS 16 /* a tile is 16 rows of 4 columns, row by row: 64 bytes */
 #define TILE_BYTES 64
+#define PANEL_ROWS 64 /* of a matrix: read as one stream */
 #define CHUNK 16 /* tokens computed side by side */
 #define GROUP 4  /* tokens whose products share one reading of the matrix */
 
 typedef struct {
     int32_t rows, columns; /* rows as padded to whole tiles */
-    uint8_t *tiles;        /* [rows / 16][columns / 4][16][4]; int8, ^ 0x80 where the kernel wants it */
+    uint8_t *tiles; /* [rows / 64][columns / 4][4][16][4], a last panel of fewer rows [..][columns / 4][1 to 3]
+                       [16][4]; int8, ^ 0x80 where the kernel wants it */
     float *quant_scales;   /* [rows] */
 } matrix;
 

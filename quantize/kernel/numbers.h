@@ -26,8 +26,9 @@ static inline float float_of(int32_t bits) {
 /* The nearest whole number, ties to even; |x| below 2^22. */
 static inline int32_t whole(float x) { return bits_of(x + ROUND) - ROUND_BITS; }
 
-/* 2^x for x up to 0; relative error 2e-7. */
+/* 2^x for x up to 0, nothing from -64 down; relative error 2e-7. */
 static inline float power_of_2(float x) {
+    float least = x;
     x = x > LOWEST_POWER ? x : LOWEST_POWER;
     float shifted = x + ROUND;
     float f = x - (shifted - ROUND);
@@ -37,7 +38,8 @@ static inline float power_of_2(float x) {
     p = p * f + 0x1.ebf9bcp-3f;
     p = p * f + 0x1.62e42ap-1f;
     p = p * f + 1.0f;
-    return float_of(bits_of(p) + (int32_t)((uint32_t)(bits_of(shifted) - ROUND_BITS) << 23));
+    p = float_of(bits_of(p) + (int32_t)((uint32_t)(bits_of(shifted) - ROUND_BITS) << 23));
+    return least > LOWEST_POWER ? p : 0.0f;
 }
 
 /* The largest |x|: floats without their sign order as whole numbers do. */
@@ -48,6 +50,16 @@ static inline float largest_of(const float *x, int32_t n) {
         largest = bits > largest ? bits : largest;
     }
     return float_of(largest);
+}
+
+/* The greatest x, by whole numbers in the same order, which the compiler may compare in any. */
+static inline float greatest_of(const float *x, int32_t n) {
+    int32_t greatest = INT32_MIN;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t bits = bits_of(x[i]), key = bits ^ (bits >> 31 & 0x7fffffff);
+        greatest = key > greatest ? key : greatest;
+    }
+    return float_of(greatest ^ (greatest >> 31 & 0x7fffffff));
 }
 
 /* x as int8 q; the quant_scale is returned. */

@@ -8,30 +8,20 @@
 #define LOWEST_TEMPERATURE 0.01f
 #define WEIGHT_ONE 4194304.0f /* 2^22 */
 
-static float largest_logit(const float *z, int32_t n) {
-    float most[16];
-    for (int j = 0; j < 16; j++) most[j] = z[0];
-    int32_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++) most[j] = z[i + j] > most[j] ? z[i + j] : most[j];
-    for (; i < n; i++) most[0] = z[i] > most[0] ? z[i] : most[0];
-    for (int j = 1; j < 16; j++) most[0] = most[j] > most[0] ? most[j] : most[0];
-    return most[0];
-}
-
 static void softmax_weights(const float *z, int32_t n, float top, float inverse, uint32_t *weights) {
     for (int32_t i = 0; i < n; i++)
         weights[i] = (uint32_t)(int32_t)(power_of_2((z[i] - top) * inverse) * WEIGHT_ONE);
 }
 
-static uint64_t sum_of(const uint32_t *weights, int32_t n) {
-    uint64_t sum = 0;
+/* At most vocabulary * WEIGHT_ONE, which 32 bits hold. */
+static uint32_t sum_of(const uint32_t *weights, int32_t n) {
+    uint32_t sum = 0;
     for (int32_t i = 0; i < n; i++) sum += weights[i];
     return sum;
 }
 
-static uint64_t sum_from(const uint32_t *weights, int32_t n, uint32_t least) {
-    uint64_t sum = 0;
+static uint32_t sum_from(const uint32_t *weights, int32_t n, uint32_t least) {
+    uint32_t sum = 0;
     for (int32_t i = 0; i < n; i++) sum += weights[i] >= least ? weights[i] : 0;
     return sum;
 }
@@ -62,22 +52,25 @@ static int32_t draw(const float *z, const ns_ranges *allowed, int32_t first_note
         inverse[k] = LOG2_E / (temperatures[k] > LOWEST_TEMPERATURE ? temperatures[k] : LOWEST_TEMPERATURE);
         if (ends[k + 1] - ends[k] == n) only = k;
     }
-    softmax_weights(z, n, largest_logit(z, n), inverse[only < 0 ? 0 : only], weights);
+    softmax_weights(z, n, greatest_of(z, n), inverse[only < 0 ? 0 : only], weights);
     for (int k = 1; k < 3 && only < 0; k++) {
         int32_t first = ends[k], count = ends[k + 1] - first;
         if (!count || inverse[k] == inverse[0]) continue;
         double shared = (double)sum_of(weights + first, count);
-        softmax_weights(z + first, count, largest_logit(z + first, count), inverse[k], weights + first);
+        softmax_weights(z + first, count, greatest_of(z + first, count), inverse[k], weights + first);
         double factor = shared / (double)sum_of(weights + first, count);
         for (int32_t i = first; i < ends[k + 1]; i++) weights[i] = (uint32_t)((double)weights[i] * factor);
     }
 
     /* The least weight that is kept, found bit by bit: the greatest whose like and better reach top_p. */
     uint64_t total = sum_of(weights, n), target = (uint64_t)(top_p * (double)total), kept = total;
-    uint32_t least = 0;
+    uint32_t least = 0, most = 0;
     if (target < 1) target = 1;
     if (target < total) {
-        for (uint32_t bit = 1u << 31; bit; bit >>= 1)
+        for (int32_t i = 0; i < n; i++) most = weights[i] > most ? weights[i] : most;
+        uint32_t bit = 1u << 31;
+        while (bit > most) bit >>= 1;
+        for (; bit; bit >>= 1)
             if (sum_from(weights, n, least | bit) >= target) least |= bit;
         uint64_t better = least == UINT32_MAX ? 0 : sum_from(weights, n, least + 1);
         /* Of the equally likely ones, the first few. */

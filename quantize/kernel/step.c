@@ -21,11 +21,24 @@ typedef struct {
     int32_t own_first, own_stop; /* slots seen behind the ring */
 } row;
 
+static int32_t least_of(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/* Rows of the panel that row r is in, and where its tile of the first 4 columns begins. */
+static int32_t panel_rows(const matrix *m, int32_t r) {
+    return least_of(PANEL_ROWS, m->rows - r / PANEL_ROWS * PANEL_ROWS);
+}
+
+static uint8_t *tile_of(const matrix *m, int32_t r) {
+    return m->tiles + (int64_t)(r / PANEL_ROWS) * PANEL_ROWS * m->columns +
+           r % PANEL_ROWS / TILE_ROWS * TILE_BYTES;
+}
+
 static void set_tiles(matrix *m, int32_t rows, const int8_t *q, const float *scales) {
     for (int32_t r = 0; r < m->rows; r++) {
-        uint8_t *to = m->tiles + (int64_t)(r / TILE_ROWS) * TILE_ROWS * m->columns + r % TILE_ROWS * 4;
+        uint8_t *to = tile_of(m, r) + r % TILE_ROWS * 4;
+        int64_t group_stride = 4 * panel_rows(m, r);
         for (int32_t c = 0; c < m->columns; c++)
-            to[c / 4 * TILE_BYTES + c % 4] = (uint8_t)((r < rows ? q[(int64_t)r * m->columns + c] : 0) ^ FLIP);
+            to[c / 4 * group_stride + c % 4] = (uint8_t)((r < rows ? q[(int64_t)r * m->columns + c] : 0) ^ FLIP);
         m->quant_scales[r] = r < rows ? scales[r] : 0.0f;
     }
 }
@@ -39,21 +52,20 @@ static void set_matrix(ns_engine *e, int32_t layer, int32_t part, const int8_t *
     }
 }
 
-/* to[c * to_stride + r] = row r of m times q[c * q_stride ...] * q_scales[c], for rows first .. first + rows. */
-static void times(const ns_engine *e, const matrix *m, int32_t first, int32_t rows, const int8_t *q,
+/* to[c * to_stride + r] = row r of m times q[c * q_stride ...] * q_scales[c], for rows first .. stop. */
+static void times(const ns_engine *e, const matrix *m, int32_t first, int32_t stop, const int8_t *q,
                   int64_t q_stride, const float *q_scales, int32_t count, float *to, int64_t to_stride) {
-    int32_t step = count <= GROUP ? rows : 4 * TILE_ROWS; /* many tokens: stay with rows that fit the cache */
-    for (int32_t r = 0; r < rows; r += step) {
-        int32_t taken = rows - r < step ? rows - r : step;
-        const uint8_t *tiles = m->tiles + (int64_t)(first + r) * m->columns;
-        const float *scales = m->quant_scales + first + r;
+    for (int32_t r = first, taken; r < stop; r += taken) {
+        int32_t panel = panel_rows(m, r);
+        taken = least_of(stop - r, panel - r % PANEL_ROWS);
+        const float *scales = m->quant_scales + r;
         for (int32_t c = 0; c < count; c += GROUP) {
-            int32_t together = count - c < GROUP ? count - c : GROUP;
-            dot(tiles, (int64_t)TILE_ROWS * m->columns, taken / TILE_ROWS, m->columns / 4, q + c * q_stride,
-                q_stride, together, e->sums, taken);
+            int32_t together = least_of(count - c, GROUP);
+            dot(tile_of(m, r), TILE_BYTES, 4 * panel, taken / TILE_ROWS, m->columns / 4, q + c * q_stride,
+                q_stride, together, e->sums, PANEL_ROWS);
             for (int32_t i = 0; i < together; i++) {
-                const int32_t *sums = e->sums + (int64_t)i * taken;
-                float *out = to + (c + i) * to_stride + r;
+                const int32_t *sums = e->sums + i * PANEL_ROWS;
+                float *out = to + (c + i) * to_stride + r - first;
                 float scale = q_scales[c + i];
                 for (int32_t j = 0; j < taken; j++) out[j] = (float)sums[j] * (scales[j] * scale);
             }
@@ -61,7 +73,7 @@ static void times(const ns_engine *e, const matrix *m, int32_t first, int32_t ro
     }
 }
 
-/* 1 over the root mean square's quant_scale of x: its sum in 16 lanes and a fixed tree. */
+/* Of x; the sum in 16 lanes and a fixed tree. */
 static float root_mean_square(const float *x, int32_t n) {
     float lanes[16] = {0};
     for (int32_t i = 0; i < n; i += 16)
@@ -83,10 +95,11 @@ static void embed(ns_engine *e, const int32_t token, int32_t pairs, const int32_
                   float *x) {
     const matrix *m = &e->token_table;
     int32_t width = e->shape.width;
-    const uint8_t *tile = m->tiles + (int64_t)(token / TILE_ROWS) * TILE_ROWS * width + token % TILE_ROWS * 4;
+    const uint8_t *tile = tile_of(m, token) + token % TILE_ROWS * 4;
+    int64_t group_stride = 4 * panel_rows(m, token);
     float scale = m->quant_scales[token];
     for (int32_t i = 0; i < width; i++)
-        x[i] = (float)(int8_t)(tile[i / 4 * TILE_BYTES + i % 4] ^ FLIP) * scale;
+        x[i] = (float)(int8_t)(tile[i / 4 * group_stride + i % 4] ^ FLIP) * scale;
     for (int32_t p = 0; p < pairs; p++) {
         const int8_t *side = e->side_q + (int64_t)rows[p] * width;
         float weight = weights[p] * e->side_scales[rows[p]];
@@ -127,8 +140,8 @@ static void remember(ns_engine *e, int32_t layer, int32_t c, const row *at) {
         int64_t head = (int64_t)layer * heads + h;
         e->key_scales[head * e->slots + slot] = quantize_row(key, n, q);
         uint8_t *to = e->key_ring + (head * e->slots + slot / TILE_ROWS * TILE_ROWS) * n + slot % TILE_ROWS * 4;
-        for (int32_t g = 0; g < n / 4; g++)
-            for (int i = 0; i < 4; i++) to[g * TILE_BYTES + i] = (uint8_t)(q[4 * g + i] ^ FLIP);
+        for (int32_t i = 0; i < n; i++) q[i] ^= (int8_t)FLIP;
+        for (int32_t g = 0; g < n / 4; g++) memcpy(to + g * TILE_BYTES, q + 4 * g, 4);
         e->value_scales[head * e->slots + slot] = quantize_row(value, n, q);
         to = e->value_ring + head * e->slots * n + (int64_t)(slot / 4) * TILE_BYTES + slot % 4;
         for (int32_t b = 0; b < n / TILE_ROWS; b++, to += (int64_t)e->slots * TILE_ROWS)
@@ -171,22 +184,21 @@ static float weigh(ns_engine *e, const int32_t *sums, const stretch *stretches, 
         for (int32_t i = 0; i < stretches[s].length; i++) to[i] = (float)from[i] * (scales[i] * gain);
     }
     for (int m = 0; m < 3; m++) fill(chances, masked[m][0], masked[m][1], MASKED);
-    float most[16];
-    for (int j = 0; j < 16; j++) most[j] = MASKED;
-    for (int32_t i = 0; i < columns; i += 16)
-        for (int j = 0; j < 16; j++) most[j] = chances[i + j] > most[j] ? chances[i + j] : most[j];
-    float top = most[0];
-    for (int j = 1; j < 16; j++) top = most[j] > top ? most[j] : top;
-    for (int32_t i = 0; i < columns; i++) chances[i] = power_of_2(chances[i] - top);
-    for (int m = 0; m < 3; m++) fill(chances, masked[m][0], masked[m][1], 0.0f);
+    float top = greatest_of(chances, columns);
     uint32_t total = 0;
-    for (int32_t i = 0; i < columns; i++) total += (uint32_t)whole(chances[i] * DENOMINATOR_ONE);
+    int32_t most_bits = 0;
     for (int32_t s = 0; s < parts; s++) {
         const float *scales = value_scales + stretches[s].slot;
         float *at = chances + stretches[s].column;
-        for (int32_t i = 0; i < stretches[s].length; i++) at[i] *= scales[i];
+        for (int32_t i = 0; i < stretches[s].length; i++) {
+            float chance = power_of_2(at[i] - top);
+            total += (uint32_t)whole(chance * DENOMINATOR_ONE);
+            at[i] = chance * scales[i];
+            int32_t bits = bits_of(at[i]); /* never negative: these order as whole numbers do */
+            most_bits = bits > most_bits ? bits : most_bits;
+        }
     }
-    float largest = largest_of(chances, columns);
+    float largest = float_of(most_bits);
     if (!(largest > SMALLEST)) {
         memset(high, 0, (size_t)columns);
         memset(low, 0, (size_t)columns);
@@ -218,7 +230,7 @@ static void attend(ns_engine *e, int32_t layer, int32_t h, const row *rows, int3
     int64_t from = first / TILE_ROWS * TILE_ROWS;
     int32_t own_column = shared ? stretches[shared - 1].column + stretches[shared - 1].length : 0;
     for (int32_t s = 0; s < shared; s++)
-        dot(keys + (int64_t)stretches[s].slot * n, (int64_t)TILE_ROWS * n, stretches[s].length / TILE_ROWS, n / 4,
+        dot(keys + (int64_t)stretches[s].slot * n, (int64_t)TILE_ROWS * n, TILE_BYTES, stretches[s].length / TILE_ROWS, n / 4,
             query, width, count, e->sums + stretches[s].column, wide);
     for (int32_t i = 0; i < count; i++) {
         const row *at = &rows[c + i];
@@ -228,7 +240,7 @@ static void attend(ns_engine *e, int32_t layer, int32_t h, const row *rows, int3
             own_length = (at->own_stop - own_from + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
             stretches[parts++] = (stretch){own_from, own_column, own_length};
             columns += own_length;
-            dot(keys + (int64_t)own_from * n, (int64_t)TILE_ROWS * n, own_length / TILE_ROWS, n / 4,
+            dot(keys + (int64_t)own_from * n, (int64_t)TILE_ROWS * n, TILE_BYTES, own_length / TILE_ROWS, n / 4,
                 query + (int64_t)i * width, 0, 1, e->sums + i * wide + own_column, 0);
         }
         int32_t seen = shared ? (int32_t)(at->first - from) : 0;
@@ -240,14 +252,14 @@ static void attend(ns_engine *e, int32_t layer, int32_t h, const row *rows, int3
         e->units[i] = weigh(e, e->sums + i * wide, stretches, parts, head, e->query_scales[(c + i) * heads + h],
                             (const int32_t(*)[2])masked, columns, high, low);
         if (own_length)
-            dot(values + (int64_t)own_from * TILE_ROWS, (int64_t)e->slots * TILE_ROWS, n / TILE_ROWS,
+            dot(values + (int64_t)own_from * TILE_ROWS, (int64_t)e->slots * TILE_ROWS, TILE_BYTES, n / TILE_ROWS,
                 own_length / 4, high + own_column, wide, 2, e->heard + 2 * i * n, n);
         else
             memset(e->heard + 2 * i * n, 0, sizeof(int32_t) * 2 * (size_t)n);
     }
     int32_t *heard = e->heard, *more = e->heard + 2 * GROUP * n;
     for (int32_t s = 0; s < shared; s++) {
-        dot(values + (int64_t)stretches[s].slot * TILE_ROWS, (int64_t)e->slots * TILE_ROWS, n / TILE_ROWS,
+        dot(values + (int64_t)stretches[s].slot * TILE_ROWS, (int64_t)e->slots * TILE_ROWS, TILE_BYTES, n / TILE_ROWS,
             stretches[s].length / 4, e->digits + stretches[s].column, wide, 2 * count, more, n);
         for (int32_t j = 0; j < 2 * count * n; j++) heard[j] += more[j];
     }
@@ -343,7 +355,7 @@ static void logits(ns_engine *e, int32_t slot, const ns_ranges *allowed, float *
         int32_t first = allowed->bounds[2 * r], stop = allowed->bounds[2 * r + 1];
         int32_t from = first / TILE_ROWS * TILE_ROWS;
         int32_t rows = (stop - from + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-        times(e, &e->token_table, from, rows, e->last + (int64_t)slot * e->shape.width, 0, e->last_scales + slot,
+        times(e, &e->token_table, from, from + rows, e->last + (int64_t)slot * e->shape.width, 0, e->last_scales + slot,
               1, e->drawing, 0);
         memcpy(to, e->drawing + first - from, sizeof(float) * (size_t)(stop - first));
         to += stop - first;
