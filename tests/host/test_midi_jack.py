@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,15 +50,16 @@ class Receiver:
     """A MIDI input that others see under `name`."""
 
     def __init__(self, name: str) -> None:
+        self.all: list[list[int]] = []
         with quiet_stderr():
             self.port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=name, queue_size_limit=100_000)
             self.port.open_virtual_port("in")
 
     def drain(self) -> list[list[int]]:
-        messages = []
+        """Everything that came so far."""
         while (message := self.port.get_message()) is not None:
-            messages.append(message[0])
-        return messages
+            self.all.append(message[0])
+        return self.all
 
     def close(self) -> None:
         with quiet_stderr():
@@ -74,11 +75,16 @@ def hanging(messages: list[list[int]]) -> set[tuple[int, int]]:
     return held
 
 
-def wait_until(what: str, done: object) -> None:
+def wait_until(what: str, done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
-    while not done():  # type: ignore[operator]
+    while not done():
         assert time.monotonic() < deadline, f"never came: {what}"
         time.sleep(0.01)
+
+
+def watched(output: MidiOutput) -> bool:
+    output.watch()
+    return output.connected
 
 
 @pytest.mark.usefixtures("jack")
@@ -109,16 +115,15 @@ def test_a_port_that_vanishes_is_found_again() -> None:
     output.send(NoteOn(2, 60, 100), 0.0)
     wait_until("the note", lambda: [0x90, 60, 100] in receiver.drain())
     receiver.close()
-    wait_until("the loss noticed", lambda: output.watch() or not output.connected)
+    wait_until("the loss noticed", lambda: not watched(output))
     output.send(NoteOff(2, 60), 0.0)
     output.send(NoteOn(2, 62, 100), 0.0)
     assert "waiting" in output.state
     again = Receiver("synth-two")
-    wait_until("the port found again", lambda: output.watch() or output.connected)
+    wait_until("the port found again", lambda: watched(output))
     output.send(NoteOn(2, 64, 100), 0.0)
-    heard: list[list[int]] = []
-    wait_until("the note after", lambda: heard.extend(again.drain()) or [0x90, 64, 100] in heard)
-    assert [0xC0, 7] in heard
+    wait_until("the note after", lambda: [0x90, 64, 100] in again.drain())
+    assert [0xC0, 7] in again.all
     output.close(0.0)
-    wait_until("its end", lambda: heard.extend(again.drain()) or not hanging(heard))
+    wait_until("its end", lambda: not hanging(again.drain()))
     again.close()

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,8 +133,8 @@ def test_a_journal_of_another_model_is_kept_aside(small_weights: Path, tmp_path:
     ],
 )
 def test_a_damaged_journal_is_kept_aside_and_the_box_plays(
-    spoil, small_weights: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    spoil: Callable[[Path], object], small_weights: Path, tmp_path: Path
+) -> None:
     stage = Stage(small_weights, tmp_path)
     stage.run(10.0)
     stage.kill()
