@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from model.errors import NoonsongError
@@ -16,6 +17,7 @@ class Command(NamedTuple):
     module: str
     help: str
     extra: str = ""  # the optional dependencies it needs
+    in_clone: bool = False  # not part of the installed package
 
 
 COMMANDS = {
@@ -28,12 +30,12 @@ COMMANDS = {
     "init": Command("host.commands.init", "write a commented noonsong.toml"),
     "board": Command("host.board_command", "look at the board and try its outputs"),
     "calibrate": Command("host.calibrate", "make the volts right, with a multimeter"),
-    "sim-board": Command("tests.sim.sim_board", "a simulated board to play with", "dev"),
+    "sim-board": Command("tests.sim.sim_board", "a simulated board to play with", "dev", True),
     "archive": Command("model.archive.command", "collect music to learn from", "train"),
     "train": Command("model.train", "learn from an archive", "train"),
     "evaluate": Command("model.evaluate", "measure weights on music they have not seen", "train"),
     "quantize": Command("quantize.quantize", "make trained weights small and fast", "train"),
-    "bench": Command("bench", "measure speed, as ratios", "train"),
+    "bench": Command("bench", "measure speed, as ratios", "train", True),
 }
 
 
@@ -46,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     name = parser.parse_args(arguments[:1] or ["--help"]).command
     command = COMMANDS[name]
+    root = Path(__file__).parents[1]
+    if command.in_clone:
+        if not (root / "pyproject.toml").exists():
+            return _fail(f"`noonsong {name}` is not installed: call it from a clone of the repository")
+        sys.path.insert(0, str(root))
     try:
         module = importlib.import_module(command.module)
     except ModuleNotFoundError as error:
