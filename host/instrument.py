@@ -15,11 +15,13 @@ from host.outputs.base import Output
 from host.outputs.midi import MidiOutput
 from host.performance import Performance
 from host.piece import Piece
+from host.priority import ordinary, real_time
 from host.scheduler import Scheduler
 
 SPIN_S = 0.0004  # the last stretch before a deadline is waited out awake: sleeping ends late
 SYNC_S = 0.5
 WATCH_PORTS_S = 1.5
+PRIORITY = 20  # of the main thread; housekeeping, planning and sending are one above the other
 
 
 class Instrument:
@@ -42,19 +44,21 @@ class Instrument:
         self.outputs = list(outputs)
         self.now_s = now_s
         self.failure: BaseException | None = None
+        self.real_time = False
         self.resting_until: datetime.datetime | None = None
         self._day = day
         self._say = say
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._guarded, args=(run,), name=run.__name__.strip("_"), daemon=True)
-            for run in (self._plan, self._send, self._keep_house)
+            threading.Thread(target=self._guarded, args=(run, level), name=run.__name__, daemon=True)
+            for level, run in enumerate((self._keep_house, self._plan, self._send), start=PRIORITY + 1)
         ]
 
     def run(self) -> None:
         """Play, in threads of its own."""
         # A thread that holds the interpreter may keep the scheduler waiting this long, no longer.
         sys.setswitchinterval(0.0005)
+        self.real_time = real_time(PRIORITY)
         gc.collect()
         gc.freeze()  # what start-up made stays: collections while playing have little to look at
         self._rest_or_play()
@@ -75,6 +79,8 @@ class Instrument:
     def close(self, how: str) -> None:
         """Stop, end every note, write everything. Raises what a thread died of, after that."""
         self.stop()
+        if self.real_time:
+            ordinary()
         for thread in self._threads:
             thread.join(timeout=5.0)
         self.scheduler.close(self.now_s())
@@ -90,7 +96,9 @@ class Instrument:
         """Move a control. Raises NoonsongError on an unknown control or value."""
         self.performance.move(Move(control, value, who))
 
-    def _guarded(self, run: Callable[[], None]) -> None:
+    def _guarded(self, run: Callable[[], None], priority: int) -> None:
+        if self.real_time:
+            real_time(priority)
         try:
             run()
         except BaseException as error:

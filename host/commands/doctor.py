@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from host.commands.common import load_journal_path, released_weights
 from host.config import Config, load_config
 from host.history import History
 from host.outputs.midi_ports import MidiPorts, match_port
+from host.priority import ordinary, real_time
 from model.errors import NoonsongError
 from quantize.engine import Engine
 
@@ -136,13 +136,10 @@ def _serial() -> Iterator[Finding]:
 
 
 def _priority() -> Iterator[Finding]:
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    if real_time(1):
+        ordinary()
         yield Finding("good", "priority", "real-time priority is permitted")
-    except PermissionError:
+    else:
         advice = "add '@audio - rtprio 95' to /etc/security/limits.d/audio.conf and join the group audio"
         yield Finding("note", "priority", "no real-time priority: a busy machine may be heard", advice)
 
