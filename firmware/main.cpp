@@ -26,10 +26,11 @@ struct Hardware {
 
   static uint32_t NowUs() { return board_clock::NowUs(); }
   static void WakeTimer(uint32_t us) { board_clock::WakeTimer(us); }
-  static int16_t ReadByte() { return serial_line::ReadByte(); }
+  using Sink = serial_line::Sink;
+  static const uint8_t* PeekBytes(uint8_t* size) { return serial_line::Peek(size); }
+  static void TakeBytes(uint8_t count) { serial_line::Take(count); }
   static uint8_t BytesWaiting() { return serial_line::Waiting(); }
   static uint8_t TransmitRoom() { return serial_line::TransmitRoom(); }
-  static void Transmit(const uint8_t* bytes, uint8_t size) { serial_line::Transmit(bytes, size); }
   static uint16_t Overruns() { return serial_line::Overruns(); }
   static void WriteDac(uint8_t channel, uint16_t dac_code) { dac::Write(channel, dac_code); }
   static void WriteGates(uint8_t levels) { gates::Write(levels); }

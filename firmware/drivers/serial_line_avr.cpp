@@ -1,23 +1,24 @@
 // The first UART by its registers. Arduino's Serial works too, but its interrupts and calls cost twice the
 // time, and at 500000 baud both ways that is the time there is.
-#include <Arduino.h>  // tells which UART registers there are
-
-#if defined(__AVR__) && defined(UBRR0H)
 #include "serial_line.h"
+
+#if defined(NOONSONG_UART)
+#include <Arduino.h>
 
 #include "lock.h"
 
 namespace serial_line {
+
+volatile uint8_t queued[kTransmitSize];
+volatile uint8_t transmit_head;
+
 namespace {
 
 constexpr uint8_t kReceiveSize = 128;
-constexpr uint8_t kTransmitSize = 128;
 
 volatile uint8_t received[kReceiveSize];
 volatile uint8_t receive_head;
 volatile uint8_t receive_tail;
-volatile uint8_t queued[kTransmitSize];
-volatile uint8_t transmit_head;
 volatile uint8_t transmit_tail;
 volatile uint8_t overruns;
 uint16_t overruns_total;
@@ -31,13 +32,14 @@ void Begin(uint32_t baud) {
   UCSR0B = _BV(RXEN0) | _BV(TXEN0) | _BV(RXCIE0);
 }
 
-int16_t ReadByte() {
+const uint8_t* Peek(uint8_t* size) {
+  const uint8_t head = receive_head;
   const uint8_t tail = receive_tail;
-  if (tail == receive_head) return -1;
-  const uint8_t byte = received[tail];
-  receive_tail = (tail + 1) & (kReceiveSize - 1);
-  return byte;
+  *size = static_cast<uint8_t>((head >= tail ? head : kReceiveSize) - tail);
+  return const_cast<const uint8_t*>(received) + tail;
 }
+
+void Take(uint8_t count) { receive_tail = (receive_tail + count) & (kReceiveSize - 1); }
 
 uint8_t Waiting() { return (receive_head - receive_tail) & (kReceiveSize - 1); }
 
@@ -45,14 +47,9 @@ uint8_t TransmitRoom() {
   return static_cast<uint8_t>((transmit_tail - transmit_head - 1) & (kTransmitSize - 1));
 }
 
-void Transmit(const uint8_t* bytes, uint8_t size) {
-  uint8_t head = transmit_head;
-  for (; size != 0; --size) {
-    queued[head] = *bytes++;
-    head = (head + 1) & (kTransmitSize - 1);
-  }
-  transmit_head = head;
+void Sink::Send() {
   Lock lock;
+  transmit_head = at_;
   UCSR0B |= _BV(UDRIE0);
 }
 

@@ -12,24 +12,47 @@ struct Frame {
   const uint8_t* payload;
 };
 
-// Feed a byte at a time. A frame that Take() hands out stays valid until the next Feed().
+// Bytes in any portions; a frame stays valid until the next Feed().
 class FrameDecoder {
  public:
   enum Result : uint8_t { kMore, kFrame, kBad };
 
-  Result Feed(uint8_t byte) {
-    if (byte == 0) return EndFrame();
-    if (broken_) return kMore;
-    if (left_ == 0) {
-      if (started_ && code_ != 0xFF) Put(0);
-      started_ = true;
-      code_ = byte;
-      left_ = static_cast<uint8_t>(byte - 1);
-    } else {
-      --left_;
-      Put(byte);
+  // Takes bytes up to the end of a frame at most; returns how many and what they came to.
+  uint8_t Feed(const uint8_t* bytes, uint8_t size, Result* result) {
+    *result = kMore;
+    // Kept in registers while the loop runs: this is the board's busiest one.
+    uint8_t left = left_;
+    uint8_t at = size_;
+    uint16_t crc = crc_;
+    const uint8_t* next = bytes;
+    const uint8_t* const end = bytes + size;
+    while (next != end) {
+      uint8_t byte = *next++;
+      if (byte == 0) {
+        *result = EndFrame(left, at, crc);
+        return static_cast<uint8_t>(next - bytes);
+      }
+      if (left != 0) {
+        --left;
+      } else {
+        left = static_cast<uint8_t>(byte - 1);
+        const bool joins = started_ && code_ != 0xFF;
+        started_ = true;
+        code_ = byte;
+        if (!joins) continue;
+        byte = 0;
+      }
+      if (at == kMaxRaw) {
+        broken_ = true;
+        continue;
+      }
+      buffer_[at++] = byte;
+      crc = CrcAdd(crc, byte);
     }
-    return kMore;
+    left_ = left;
+    size_ = at;
+    crc_ = crc;
+    return size;
   }
 
   Frame Taken() const {
@@ -38,20 +61,11 @@ class FrameDecoder {
   }
 
  private:
-  void Put(uint8_t byte) {
-    if (size_ == kMaxRaw) {
-      broken_ = true;
-      return;
-    }
-    buffer_[size_++] = byte;
-    crc_ = CrcAdd(crc_, byte);
-  }
-
-  Result EndFrame() {
-    const bool empty = !started_ && !broken_;
+  Result EndFrame(uint8_t left, uint8_t size, uint16_t crc) {
+    const bool empty = !started_;
     // The CRC is sent high byte first, so that running it over itself leaves zero.
-    const bool good = !broken_ && left_ == 0 && size_ >= kHeaderSize + kCrcSize && crc_ == 0;
-    taken_size_ = size_;
+    const bool good = !broken_ && left == 0 && size >= kHeaderSize + kCrcSize && crc == 0;
+    taken_size_ = size;
     size_ = 0;
     left_ = 0;
     crc_ = kCrcStart;
@@ -71,46 +85,49 @@ class FrameDecoder {
   bool broken_ = false;
 };
 
-// Writes one frame into `out` (kMaxEncoded bytes) and returns its encoded size.
+// Writes one frame to Sink, which supplies Open() (skips a byte and returns its place), Put(byte) and
+// Fill(place, byte): a transmit ring takes the bytes where they will be sent from.
+template <class Sink>
 class FrameEncoder {
  public:
-  explicit FrameEncoder(uint8_t* out) : out_(out), code_(out), at_(out + 1) {}
+  explicit FrameEncoder(Sink& sink) : sink_(sink), code_at_(sink.Open()) {}
 
   __attribute__((always_inline)) void Add(uint8_t byte) {
     crc_ = CrcAdd(crc_, byte);
     Put(byte);
   }
 
-  uint8_t Finish() {
+  void Finish() {
     const uint16_t crc = crc_;
     Put(static_cast<uint8_t>(crc >> 8));
     Put(static_cast<uint8_t>(crc));
-    *code_ = static_cast<uint8_t>(at_ - code_);
-    *at_++ = 0;
-    return static_cast<uint8_t>(at_ - out_);
+    sink_.Fill(code_at_, run_);
+    sink_.Put(0);
   }
 
  private:
   __attribute__((always_inline)) void Put(uint8_t byte) {
     if (byte == 0) {
-      *code_ = static_cast<uint8_t>(at_ - code_);
-      code_ = at_++;
+      sink_.Fill(code_at_, run_);
+      code_at_ = sink_.Open();
+      run_ = 1;
     } else {
-      *at_++ = byte;
+      sink_.Put(byte);
+      ++run_;
     }
   }
 
-  uint8_t* out_;
-  uint8_t* code_;
-  uint8_t* at_;
+  Sink& sink_;
   uint16_t crc_ = kCrcStart;
+  uint8_t code_at_;
+  uint8_t run_ = 1;
 };
 
-inline uint8_t EncodeFrame(uint8_t type, uint8_t sequence, const uint8_t* payload, uint8_t payload_size,
-                           uint8_t* out) {
-  FrameEncoder encoder(out);
+template <class Sink>
+void EncodeFrame(uint8_t type, uint8_t sequence, const uint8_t* payload, uint8_t payload_size, Sink& sink) {
+  FrameEncoder<Sink> encoder(sink);
   encoder.Add(type);
   encoder.Add(sequence);
   while (payload_size-- != 0) encoder.Add(*payload++);
-  return encoder.Finish();
+  encoder.Finish();
 }

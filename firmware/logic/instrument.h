@@ -27,7 +27,10 @@ class Instrument {
   // One turn of the main loop.
   void Poll() {
     Session& session = link_.session();
-    if (link_.NextFrame()) Handle(link_.Taken());
+    uint8_t frames = kFramesPerTurn;
+    do {
+      if (link_.NextFrame()) Handle(link_.Taken());
+    } while (Link<Hw>::Busy() && --frames != 0);
     // Read after the frame was handled: no time kept below may lie ahead of it.
     const uint32_t now_us = Hw::NowUs();
     const uint32_t turn_us = now_us - turn_started_us_;
@@ -48,6 +51,7 @@ class Instrument {
   Voices<Hw, Lock>& voices() { return voices_; }
 
  private:
+  static constexpr uint8_t kFramesPerTurn = 6;
   static constexpr uint32_t kStatusEveryUs = 100000;
   static constexpr int32_t kFarthestUs = 60000000;  // an event further ahead than a minute is a mistake
   static constexpr uint32_t kLongestUs = 0x3FFFFFFF;

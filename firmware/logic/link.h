@@ -6,21 +6,24 @@
 #include "frame.h"
 #include "session.h"
 
-// Hw supplies, as static functions: ReadByte() (-1 when none), BytesWaiting(),
-// TransmitRoom() and Transmit(bytes, size).
+// Hw supplies, as static functions: PeekBytes(&size) (in a row, perhaps not all), TakeBytes(count),
+// BytesWaiting(), TransmitRoom() and Sink, what a frame is encoded into.
 template <class Hw>
 class Link {
  public:
   // True when a whole frame is there and there is room to answer it. Bytes wait in the receive buffer while
   // there is not: nothing is lost on the way out.
   bool NextFrame() {
-    for (uint8_t budget = kBytesPerPoll; !waiting_ && budget != 0; --budget) {
-      const int16_t byte = Hw::ReadByte();
-      if (byte < 0) return false;
-      switch (decoder_.Feed(static_cast<uint8_t>(byte))) {
-        case FrameDecoder::kFrame: waiting_ = true; break;
-        case FrameDecoder::kBad: ++bad_frames_; break;
-        case FrameDecoder::kMore: break;
+    while (!waiting_) {
+      uint8_t size;
+      const uint8_t* const bytes = Hw::PeekBytes(&size);
+      if (size == 0) return false;
+      FrameDecoder::Result result;
+      Hw::TakeBytes(decoder_.Feed(bytes, size, &result));
+      waiting_ = result == FrameDecoder::kFrame;
+      if (result == FrameDecoder::kBad) {
+        ++bad_frames_;
+        return false;
       }
     }
     if (!waiting_ || !CanSend()) return false;
@@ -37,9 +40,9 @@ class Link {
   static bool Busy() { return Hw::BytesWaiting() >= kBusyBytes; }
 
   void Send(uint8_t type, const uint8_t* payload, uint8_t size) {
-    uint8_t encoded[kMaxEncoded];
-    const uint8_t encoded_size = EncodeFrame(type, sequence_++, payload, size, encoded);
-    Hw::Transmit(encoded, encoded_size);
+    typename Hw::Sink sink;
+    EncodeFrame(type, sequence_++, payload, size, sink);
+    sink.Send();
   }
 
   void Refuse(const Frame& frame, RefusalReason reason) {
@@ -70,9 +73,8 @@ class Link {
   uint16_t bad_frames() const { return bad_frames_; }
 
  private:
-  static constexpr uint8_t kBytesPerPoll = 40;
   static constexpr uint8_t kBusyBytes = 24;
-  static constexpr uint8_t kMaxTold = 34;  // a status frame
+  static constexpr uint8_t kMaxTold = 13;  // a knob's frame
   static constexpr uint8_t kFramesPerAck = 4;
   static constexpr uint16_t kAckDelayUs = 1000;
 

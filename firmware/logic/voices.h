@@ -10,8 +10,8 @@ constexpr uint8_t kVoices = 4;
 constexpr uint8_t kQueueSize = 32;
 
 // What an ATmega328P needs from the look at the clock to the gates' pins, and to the middle of four voltages.
-constexpr uint8_t kGateDelayUs = 16;
-constexpr uint8_t kCvDelayUs = 42;
+constexpr uint8_t kGateDelayUs = 20;
+constexpr uint8_t kCvDelayUs = 50;
 // The same beyond kGateDelayUs for an event that acts straight from the queue.
 constexpr uint8_t kCvEventDelayUs = 16;
 constexpr uint8_t kGateEventDelayUs = 8;
@@ -101,6 +101,7 @@ class Voices {
 
   // One step of every glide; called by the main loop about once a millisecond.
   void StepGlides(uint32_t now_us) {
+    if (!Gliding()) return;
     for (uint8_t i = 0; i < kVoices; ++i) {
       Glide glide;
       {

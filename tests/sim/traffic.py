@@ -24,8 +24,8 @@ from host.wire import (
 from tests.sim.simulator import CYCLES_PER_US, LockStepHost, Simulator
 
 STEP_US = 250
-# Pings under way: their answers fill the line back, their bytes never fill the board's receive buffer.
-PING_BYTES_UNDER_WAY = 150
+# Pings under way: their answers fill the line back, what it must answer never fills its buffers.
+PING_BYTES_UNDER_WAY = 64
 LEAST_WAITING = 45
 
 
