@@ -104,6 +104,7 @@ class Player:
 
         `new_phrase`: they will be a beginning, not a continuation.
         """
+        floor_tick = max(floor_tick, self._final.state.tick)  # what is final is never chosen again
         while self.planned and self.planned[-1][0].tick > floor_tick:
             self.planned.pop()
         self.settings = self.settings.moved(changes, floor_tick)

@@ -10,7 +10,7 @@ import pytest
 from host.events import Move
 from host.journal import Journal, JournalRefusedError
 from host.piece import Piece
-from tests.host.playing import IDENTITY, Stage
+from tests.host.playing import IDENTITY, TABLE, Stage
 
 
 def record(folder: Path) -> list[tuple[int, bytes]]:
@@ -54,6 +54,30 @@ def test_freeze_holds_the_place_and_leaves_nothing_sounding(small_weights: Path,
     stage.performance.move(Move("freeze", 0.0, "test"))
     stage.run(4.0)
     assert len(stage.heard.events) > heard
+
+
+def test_any_moves_at_any_time_leave_it_playing_and_replayable(small_weights: Path, tmp_path: Path) -> None:
+    """Knobs, freezing, new phrases and deaths at random, from the first moment on."""
+    from tests.host.replay import replayed
+
+    rng = random.Random(8)
+    stage = Stage(small_weights, tmp_path)
+    for _ in range(150):
+        for _ in range(rng.randrange(3)):
+            control = TABLE[rng.choice(sorted(set(TABLE) - {"freeze"}))]
+            stage.performance.move(Move(control.name, control.value_at(rng.random()), "test"))
+        kind = rng.randrange(12)
+        if kind == 0:
+            stage.performance.move(Move("freeze", float(rng.randrange(2)), "test"))
+        elif kind == 1:
+            stage.kill()
+            stage = Stage(small_weights, tmp_path)
+        stage.run(rng.choice([0.0, 0.002, 0.05, 0.7]))
+        assert not stage.said and stage.performance.journal_fault == ""
+    stage.performance.move(Move("freeze", 0.0, "test"))
+    stage.run(3.0)
+    assert stage.heard.ons()
+    assert replayed(small_weights, tmp_path / "journal.sqlite") == record(tmp_path)
 
 
 def test_killed_anywhere_it_goes_on_with_the_next_note(small_weights: Path, tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_no_note_in_the_past_even_after_a_long_gap(small_weights: Path) -> None:
     assert all(s.tick > 1_000 for s, _ in player.planned if s.note is not None)
 
 
+def test_a_move_before_the_first_note(small_weights: Path) -> None:
+    player = new_player(small_weights)
+    player.plan_note()
+    player.move({"density": 4.0}, -5)
+    player.plan_note()
+    assert player.commit(0)[0].tokens == (END,)
+
+
 def test_silence_is_bounded(small_weights: Path) -> None:
     music = notes(planned(new_player(small_weights, density=2.0, temperature=2.0), 400))
     gaps = [b.tick - a.tick for a, b in itertools.pairwise(music)]
