@@ -95,14 +95,18 @@ def build(name: str, core: Path, out: Path) -> Path:
     archive.unlink(missing_ok=True)
     run(["avr-gcc-ar", "rcs", str(archive), *map(str, their_objects)])
     elf = folder / "firmware.elf"
-    run(["avr-g++", f"-mmcu={target.mcu}", *LINK, *map(str, own_objects), str(archive), "-lm", "-o", str(elf)])
+    run(
+        ["avr-g++", f"-mmcu={target.mcu}", *LINK, *map(str, own_objects), str(archive), "-lm", "-o", str(elf)]
+    )
     run(["avr-objcopy", "-O", "ihex", "-R", ".eeprom", str(elf), str(elf.with_suffix(".hex"))])
     return elf
 
 
 def sizes(elf: Path) -> tuple[int, int]:
     """Flash and static RAM of an ELF, in bytes."""
-    section = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", run(["avr-size", "-A", str(elf)]), re.M)}
+    section = {
+        m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", run(["avr-size", "-A", str(elf)]), re.M)
+    }
     data = section.get(".data", 0)
     return section[".text"] + data, data + section.get(".bss", 0) + section.get(".noinit", 0)
 

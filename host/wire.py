@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field
 from typing import ClassVar
 
@@ -433,5 +433,8 @@ def parse(message_type: int, payload: bytes) -> Message | None:
         return None
     if kind.TAIL and kind not in _GROWING and len(payload) > layout.size + MAX_PADDING:
         return None
-    fields = layout.unpack_from(payload)
-    return kind(*fields, payload[layout.size :]) if kind.TAIL else kind(*fields)
+    fields: tuple[int | bytes, ...] = layout.unpack_from(payload)
+    if kind.TAIL:
+        fields += (payload[layout.size :],)
+    make: Callable[..., Message] = kind
+    return make(*fields)

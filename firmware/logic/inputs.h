@@ -26,7 +26,7 @@ class Inputs {
     }
     for (uint8_t i = 0; allowed_ != 0 && i < Hw::kAnalogInputs; ++i) {
       const uint8_t bit = static_cast<uint8_t>(1 << i);
-      if (!(allowed_ & bit)) continue;
+      if (!(allowed_ & bit) || !knobs_[i].Known()) continue;
       if (!Sender::CanTell()) return;
       allowed_ &= static_cast<uint8_t>(~bit);
       moved_ &= static_cast<uint8_t>(~bit);

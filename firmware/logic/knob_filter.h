@@ -79,6 +79,7 @@ class KnobFilter {
   }
 
   uint16_t Value() const { return value_; }
+  bool Known() const { return value_ != kNone; }
 
  private:
   static constexpr uint16_t kNone = 0xFFFF;

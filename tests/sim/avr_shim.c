@@ -45,6 +45,8 @@ typedef struct {
 	uint8_t buffer;
 	uint64_t rx_total, tx_total, overruns;
 	uint64_t resets;
+	int inputs_stale;
+	uint8_t inputs[20];
 } sim_t;
 
 static void record(sim_t *s, uint8_t kind, uint8_t index, uint32_t value)
@@ -234,6 +236,7 @@ static void reset_hook(avr_io_t *io)
 {
 	sim_t *s = *(sim_t **)(io + 1);
 	s->resets++;
+	s->inputs_stale = 1;
 	record(s, REC_RESET, 0, 0);
 	after_reset(s);
 }
@@ -245,7 +248,23 @@ static avr_irq_t *pin_irq(sim_t *s, int pin)
 	return avr_io_getirq(s->avr, AVR_IOCTL_IOPORT_GETIRQ(port), pin < 8 ? pin : pin < 14 ? pin - 8 : pin - 14);
 }
 
-void sim_pin(sim_t *s, int pin, int high) { avr_raise_irq(pin_irq(s, pin), high); }
+void sim_pin(sim_t *s, int pin, int high)
+{
+	s->inputs[pin] = high ? 2 : 1;
+	avr_raise_irq(pin_irq(s, pin), high);
+}
+
+// A reset clears simavr's input pins; what drives them from outside is still there.
+static void restore_inputs(sim_t *s)
+{
+	s->inputs_stale = 0;
+	for (int pin = 0; pin < 20; pin++)
+		if (s->inputs[pin]) {
+			avr_irq_t *irq = pin_irq(s, pin);
+			irq->value = s->inputs[pin] == 1;
+			avr_raise_irq(irq, s->inputs[pin] == 2);
+		}
+}
 
 sim_t *sim_new(const char *elf, uint32_t capacity)
 {
@@ -324,6 +343,8 @@ uint64_t sim_run(sim_t *s, uint64_t cycle)
 			return 0;
 		if (s->dropped)
 			return 0;
+		if (s->inputs_stale)
+			restore_inputs(s);
 	}
 	return s->avr->cycle;
 }

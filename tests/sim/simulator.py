@@ -1,4 +1,4 @@
-"""The compiled firmware in a simulated ATmega328P, driven in lock step: nothing here looks at a wall clock."""
+"""The compiled firmware in a simulated ATmega328P, driven in lock step, without a wall clock."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def build_firmware(target: str = "nanoatmega328") -> Path:
     try:
         built = build(target, core, folder / f"work-{os.getpid()}")
     except (SystemExit, FileNotFoundError) as error:
-        raise NoonsongError(f"The firmware could not be compiled (gcc-avr, arduino-core-avr?): {error}") from None
+        raise NoonsongError(
+            f"The firmware could not be compiled (gcc-avr, arduino-core-avr?): {error}"
+        ) from None
     built.rename(elf)
     return elf
 

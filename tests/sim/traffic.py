@@ -95,7 +95,9 @@ class Traffic:
         now_us = self.sim.board_us(self.sim.cycle)
         while self._next_chord_us < now_us + lead_us:
             due = int(self._next_chord_us)
-            voices = range(4) if self.rng.random() < 0.7 else self.rng.sample(range(4), self.rng.randint(1, 3))
+            voices = (
+                range(4) if self.rng.random() < 0.7 else self.rng.sample(range(4), self.rng.randint(1, 3))
+            )
             for channel in voices:
                 code = self.rng.randint(0, 4095)
                 length = self.rng.randint(1_000, every_us - 3_000)
