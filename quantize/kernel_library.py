@@ -22,13 +22,13 @@ _TOKENS_PART = 4  # NS_TOKENS
 _MASK = (1 << 64) - 1
 
 
+_SIZES = ("width", "layers", "heads", "window", "period", "vocabulary", "side_rows", "capacity",
+          "candidate_tokens", "first_note", "first_touch")  # fmt: skip
+
+
 class _Shape(ctypes.Structure):
     _fields_ = [
-        *(
-            (name, c_int32)
-            for name in "width layers heads window period vocabulary side_rows"
-            " capacity candidate_tokens first_note first_touch".split()
-        ),
+        *((name, c_int32) for name in _SIZES),
         ("score_gain", c_float),
     ]
 

@@ -44,7 +44,7 @@ class Reference:
         self.token_table = _Product(weights.token_table)
         self.layers = [tuple(_Product(matrix) for matrix in layer) for layer in weights.layers]
         # Behind the ring, candidates' own tokens: candidate c at depth t in slot capacity + c * depths + t.
-        self.candidate_tokens = candidate_tokens
+        self.trace: list[Floats] | None = None  # the stream after each layer of each token, if wanted
         slots = self.capacity + candidate_tokens
         cache = (shape.layers, shape.heads, slots)
         self.keys = np.zeros((*cache, shape.head_width), np.int8)
@@ -126,6 +126,8 @@ class Reference:
             x = x + out.times(*quantize_rows(heard.reshape(-1)))
             hidden = np.maximum(up.times(*_normed(x)), np.float32(0))
             x = x + down.times(*quantize_rows(hidden * hidden))
+            if self.trace is not None:
+                self.trace.append(x)
         self.last[slot], self.last_scales[slot] = _normed(x, self.weights.final_gain)
 
     def _embed(self, token: int, side: SideInput) -> Floats:

@@ -38,6 +38,7 @@ def compile_kernel(
     extra: Sequence[str] = (),
     link: Sequence[str] = LINK_FLAGS,
     sources: Sequence[Path] = (),
+    folder: Path = SOURCES,
 ) -> list[str]:
     """Make the shared library `output` (or, with other `link` flags, a program of further `sources`).
 
@@ -46,12 +47,12 @@ def compile_kernel(
     command = shlex.split(compiler or os.environ.get("CC") or "cc")
     machine = _run([*command, "-dumpmachine"]).split("-")[0]
     compiled = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as objects_folder:
         objects = []
         for name, flags in {"scalar": (), **KERNELS.get(FAMILIES.get(machine, machine), {})}.items():
-            target = f"{folder}/{name}.o"
+            target = f"{objects_folder}/{name}.o"
             dot = f'-DDOT_FILE="dot_{name}.c"'
-            what = (*flags, f"-DKERNEL={name}", dot, "-c", str(SOURCES / "step.c"), "-o", target)
+            what = (*flags, f"-DKERNEL={name}", dot, "-c", str(folder / "step.c"), "-o", target)
             try:
                 _run([*command, *FLAGS, *extra, *what])
             except CompileError:
@@ -61,8 +62,8 @@ def compile_kernel(
             compiled.append(name)
             objects.append(target)
         have = [f"-DHAVE_{name.upper()}" for name in compiled]
-        rest = [str(SOURCES / "select.c"), *map(str, sources)]
-        _run([*command, *FLAGS, *extra, *have, f"-I{SOURCES}", *rest, *objects, "-o", str(output), *link])
+        rest = [str(folder / "select.c"), *map(str, sources)]
+        _run([*command, *FLAGS, *extra, *have, f"-I{folder}", *rest, *objects, "-o", str(output), *link])
     return compiled
 
 

@@ -92,10 +92,21 @@ static int32_t padded(int32_t rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS 
 
 static int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
+/* Under AddressSanitizer a forbidden zone lies between the arrays. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define ZONE 256
+#else
+#define ZONE 0
+#define ASAN_POISON_MEMORY_REGION(at, bytes) ((void)0)
+#endif
+
 /* Where the next array begins; with a NULL arena only the size is counted. */
 static void *take(char *arena, int64_t *used, int64_t bytes) {
     void *at = arena ? arena + *used : NULL;
-    *used += (bytes + 63) / 64 * 64;
+    int64_t padded_bytes = (bytes + 63) / 64 * 64;
+    if (arena) ASAN_POISON_MEMORY_REGION(arena + *used + padded_bytes, ZONE);
+    *used += padded_bytes + ZONE;
     return at;
 }
 

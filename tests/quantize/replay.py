@@ -9,12 +9,21 @@ from quantize.engine import CANDIDATE_TOKENS, MAX_ROLLBACK, Engine
 from quantize.sampling import LOG2_E
 from quantize.weights import read_weights
 
+PROGRAM = Path(__file__).with_name("replay.c")
+
 
 def dump(weights_file: Path, to: Path) -> Path:
     """Write a weights file as the plain arrays that replay.c reads."""
     weights = read_weights(weights_file)
     shape = weights.header.shape
-    sizes = (shape.width, shape.layers, shape.heads, shape.window, shape.period, shape.vocabulary)
+    sizes: tuple[int, ...] = (
+        shape.width,
+        shape.layers,
+        shape.heads,
+        shape.window,
+        shape.period,
+        shape.vocabulary,
+    )
     sizes += (shape.side_rows, shape.window + MAX_ROLLBACK, CANDIDATE_TOKENS, FIRST_NOTE, FIRST_TOUCH)
     parts = [np.array(sizes, np.int32), LOG2_E / np.sqrt(np.float32(shape.head_width))]
     parts += [
