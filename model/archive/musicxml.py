@@ -57,7 +57,7 @@ def unpack_mxl(data: bytes) -> str:
 
 
 def decode_text(data: bytes) -> str:
-    """Text in UTF-8, UTF-16 with its mark, or Latin-1 as the last resort; an XML declaration says UTF-8 then."""
+    """Text in UTF-8, UTF-16 with its mark, or else Latin-1; an XML declaration says UTF-8 then."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", "replace")
     else:

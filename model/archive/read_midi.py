@@ -52,12 +52,14 @@ def load_midi(data: bytes) -> Any:
 
 def _check_chunks(data: bytes) -> None:
     """symusic reads a cut-off file without complaint, and what is missing would look like an ending."""
+    tracks = int.from_bytes(data[10:12], "big")
     at = 0
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at + 4 : at + 8], "big")
-        if at + 8 + length > len(data):
-            raise Rejected(f"it is truncated: {at + 8 + length - len(data)} bytes are missing at its end")
-        at += 8 + length
+    while at < 14 or tracks > 0:
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if at + 8 > len(data) or end > len(data):
+            raise Rejected("it is truncated: its last track is cut off or missing")
+        tracks -= data[at : at + 4] == b"MTrk"
+        at = max(end, 14)
 
 
 def track_notes(track: Any, ticks_per_quarter: int, voice: int, short_by: int = 0) -> Notes:

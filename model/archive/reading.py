@@ -13,7 +13,7 @@ from model.tokens import PPQN
 
 # Raise a number when its reader's results change: only files of that kind are then read again.
 TIDY_VERSION = 1
-READERS = {".mid": "midi 1", ".midi": "midi 1", ".krn": "humdrum 2", ".abc": "abc 2"}
+READERS = {".mid": "midi 1", ".midi": "midi 1", ".krn": "humdrum 2", ".abc": "abc 3"}
 SCORE_READER = "score 2"
 
 
@@ -64,6 +64,8 @@ def _read(item: Item, data: bytes) -> Reading:
         from model.archive.read_midi import read_midi
 
         return read_midi(data)
+    if name.endswith(".zip"):
+        raise Rejected("it is not a zip that can be read")
     text = unpack_mxl(data) if name.endswith(".mxl") else decode_text(data)
     if name.endswith(".krn"):
         from model.archive.read_humdrum import read_humdrum

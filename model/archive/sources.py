@@ -102,9 +102,9 @@ def _folder_items(folder: Path, collection: str, root: Path) -> Iterator[Item]:
             continue
         if path.is_dir() and not path.is_symlink():
             yield from _folder_items(path, collection, root)
-        elif path.suffix.lower() == ".zip":
+        elif path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
             yield from _zip_items(path)
-        elif path.suffix.lower() in FORMATS:
+        elif path.suffix.lower() in (*FORMATS, ".zip"):
             yield from _file_items(path, collection, root)
 
 
@@ -126,7 +126,8 @@ def _zip_items(path: Path) -> Iterator[Item]:
         # In a fixed shuffled order, so that a build cut short is a fair sample.
         infos = sorted(archive.infolist(), key=lambda info: hashlib.sha256(info.filename.encode()).digest())
         for info in infos:
-            if info.is_dir() or Path(info.filename).suffix.lower() not in FORMATS:
+            inside = Path(info.filename)
+            if info.is_dir() or inside.suffix.lower() not in FORMATS or inside.name.startswith("."):
                 continue
             stamp = f"{info.file_size}:{info.CRC:08x}"
             yield from _tunes(Item(path.stem, str(path), info.filename, stamp))

@@ -41,7 +41,10 @@ _BY_CLASS = {
 # has one decides, so a bass trombone is a wind and a violone a string.
 _WORDS: tuple[tuple[int | None, str], ...] = (
     (None, "timpan tympan kotły drum cymbal triang piatt tambur grancassa percuss becken pauke"),
-    (PLUCKED, "guitar chitarr gitar lute liuto laute theorb tiorb harp(?!s) harfe arpa mandol banjo ukulele"),
+    (
+        PLUCKED,
+        "guitar chitarr gitar (?<!f)lute liuto laute theorb tiorb harp(?!s) harfe arpa mandol banjo ukulele",
+    ),
     (
         KEYS,
         "piano forte klav clav organ orgue orgel fundament cembal harpsich keyboard celest klawi continuo",
