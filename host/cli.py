@@ -42,7 +42,11 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors a person can mend are one sentence, status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="noonsong", description="An endless piece of music, to play with.")
+    parser = argparse.ArgumentParser(
+        prog="noonsong",
+        usage="noonsong command [options] (noonsong command --help says which)",
+        description="An endless piece of music, to play with.",
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=argparse.SUPPRESS)
     parser.epilog = "commands:\n" + "\n".join(f"  {name:10} {c.help}" for name, c in COMMANDS.items())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

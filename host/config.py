@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from host.board_events import ZERO_VOLT_PITCH
 from host.outputs.midi_ports import APIS
 from model.errors import NoonsongError
 from model.tokens import VOICE_NAMES
@@ -54,12 +55,22 @@ class Day(_Section, frozen=True):
     length_minutes: Annotated[float, msgspec.Meta(gt=0, le=1440)] = 60.0
 
 
+class Board(_Section, frozen=True):
+    """The board with knobs, gates and control voltages."""
+
+    port: str = "auto"
+    knobs: tuple[str, ...] = ("temperature", "density", "tempo", "thickness", "source", "rhythm")
+    cv_voices: tuple[str, ...] = tuple(name for name in VOICE_NAMES if name != "drums")
+    zero_pitch: Annotated[int, msgspec.Meta(ge=0, le=127)] = ZERO_VOLT_PITCH
+
+
 class Config(_Section, frozen=True):
     """The whole file."""
 
     play: Play = Play()
     controls: dict[str, float | bool | str] = {}
     midi: Midi = Midi()
+    board: Board = Board()
     day: Day = Day()
 
 
@@ -90,13 +101,13 @@ def _check_names(path: Path, text: str, config: Config) -> None:
     if config.midi.api != "auto" and config.midi.api not in APIS:
         allowed = ", ".join(["auto", *APIS])
         raise NoonsongError(f'{path}{_line(text, "api")}: midi.api may be {allowed}, not "{config.midi.api}"')
-    for output in config.midi.outputs:
-        for key in (*output.channels, *output.programs):
-            if key not in VOICE_NAMES:
-                raise NoonsongError(
-                    f'{path}{_line(text, key)}: there is no voice "{key}"; the voices are'
-                    f" {', '.join(VOICE_NAMES)}"
-                )
+    named = [key for output in config.midi.outputs for key in (*output.channels, *output.programs)]
+    for key in (*named, *config.board.cv_voices):
+        if key not in VOICE_NAMES:
+            allowed = ", ".join(VOICE_NAMES)
+            raise NoonsongError(
+                f'{path}{_line(text, key)}: there is no voice "{key}"; the voices are {allowed}'
+            )
 
 
 def _where(text: str, message: str) -> str:
@@ -118,6 +129,7 @@ def _fields(path: list[str]) -> tuple[str, ...]:
     kinds: dict[str, tuple[str, ...]] = {
         "play": Play.__struct_fields__,
         "midi": Midi.__struct_fields__,
+        "board": Board.__struct_fields__,
         "day": Day.__struct_fields__,
         "outputs": MidiPort.__struct_fields__,
     }

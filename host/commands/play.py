@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from host.board import Board
 from host.clock import Clock
 from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
 from host.config import Config
 from host.instrument import Instrument
+from host.knobs import Knobs
 from host.midi_file import default_channels
 from host.outputs.base import Output
+from host.outputs.cv import CvOutput
 from host.outputs.event_log import EventLog
 from host.outputs.midi import MidiOutput
 from host.outputs.midi_ports import MidiPorts
@@ -40,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
     parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
     parser.add_argument("--events", action="store_true", help="print every event as a line of JSON")
+    parser.add_argument("--board", help="the board's serial port, auto or none")
     parser.add_argument("--journal", type=Path, help="the file that keeps the piece")
     parser.add_argument("--fresh", action="store_true", help="keep the old piece aside and begin a new one")
     parser.add_argument("--json", action="store_true", help="report as JSON at the end")
@@ -51,6 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     say = _Notices(sys.stderr if scripted else None)
     loaded = load(arguments)
     outputs = open_outputs(loaded.config, arguments, say)
+    knobs = Knobs(loaded.config.board.knobs, loaded.table)
+    board = open_board(loaded.config, arguments, knobs, say)
+    if board is not None:
+        voices = [VOICE_NAMES.index(name) for name in loaded.config.board.cv_voices]
+        outputs.append(CvOutput(board, voices, loaded.config.board.zero_pitch))
     path = load_journal_path(arguments)
     if arguments.fresh and path.exists():
         say(f"the old piece is kept as {set_aside(path)}")
@@ -59,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     instrument = assemble(loaded, piece, outputs, say)
     with _ended_by_signals(instrument):
         instrument.run()
+        knobs.connect(instrument.move)
         if say.stream is not None:
             instrument.wait(arguments.seconds)
         else:
@@ -66,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
             Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
         instrument.close("stopped")
+        if board is not None:
+            board.close()
     _report(instrument, path, as_json=arguments.json)
     return 0
 
@@ -127,6 +139,16 @@ def open_outputs(config: Config, arguments: argparse.Namespace, say: Callable[[s
         if arguments.port:
             break
     return outputs
+
+
+def open_board(
+    config: Config, arguments: argparse.Namespace, knobs: Knobs, say: Callable[[str], None]
+) -> Board | None:
+    """The board's driver; it finds the board now or later, and says so."""
+    port = arguments.board or config.board.port
+    if port == "none":
+        return None
+    return Board(None if port == "auto" else port, time.monotonic, on_knob=knobs.turned, on_state=say)
 
 
 def _virtual_or_waiting(

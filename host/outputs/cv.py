@@ -3,37 +3,33 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from host.board_events import CV_HIGHEST_VOLTS, BoardEvent, CvNote, GateLevel, pitch_to_volts
 from host.events import NoteOff, NoteOn, OutputEvent
 from host.outputs.base import Output
 
 CV_CHANNELS = 4
 LEAD_S = 0.03  # the board keeps events until their time; this covers the line and Linux's lateness
-VOLTS_PER_SEMITONE = 1 / 12
-MAX_VOLTS = 4.095
 
 
 class CvBoard(Protocol):
     """What is needed of host.board.Board."""
 
-    def note(self, channel: int, cv_volts: float, due_s: float) -> None:
-        """Pitch first, then, settled, the gate high at `due_s`."""
-
-    def gate(self, channel: int, high: bool, due_s: float) -> None:
-        """A gate alone."""
+    def schedule(self, event: BoardEvent, due_s: float) -> None:
+        """Play an event at a monotonic time."""
 
     def release_all(self) -> None:
         """Every gate low, everything planned forgotten."""
 
 
-def pitch_to_volts(pitch: int, zero_pitch: int) -> float:
+def folded_volts(pitch: int, zero_pitch: int) -> float:
     """One volt an octave, 0 V at `zero_pitch`; notes outside 0 to 4.095 V are folded in by octaves."""
+    highest = int(CV_HIGHEST_VOLTS * 12)
     semitones = pitch - zero_pitch
-    highest = int(MAX_VOLTS / VOLTS_PER_SEMITONE)
     if semitones < 0:
         semitones %= 12
     elif semitones > highest:
         semitones -= -(-(semitones - highest) // 12) * 12
-    return semitones * VOLTS_PER_SEMITONE
+    return pitch_to_volts(semitones, 0)
 
 
 class Allocator:
@@ -86,12 +82,12 @@ class CvOutput(Output):
         if event.voice not in self._voices:
             return
         if isinstance(event, NoteOn):
-            volts = pitch_to_volts(event.pitch, self._zero_pitch)
-            self._board.note(self._allocator.start(event), volts, due_s)
+            volts = folded_volts(event.pitch, self._zero_pitch)
+            self._board.schedule(CvNote(self._allocator.start(event), volts), due_s)
         else:
             channel = self._allocator.end(event)
             if channel is not None:
-                self._board.gate(channel, False, due_s)
+                self._board.schedule(GateLevel(channel, False), due_s)
 
     def _panic(self) -> None:
         self._board.release_all()
