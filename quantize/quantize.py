@@ -1,12 +1,10 @@
 """`noonsong quantize`: a trained network -> the int8 weights file, and what the rounding cost.
 
-Each row of a matrix gets the quant_scale with the least squared error, for outliers are few. The cost is
-measured by playing the held-out music on the very engine that the box has.
+The cost is measured by playing the held-out music on the very engine that the box has.
 """
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -28,26 +26,16 @@ from quantize.reference import Reference
 from quantize.weights import Matrix, Tensors, make_header, read_weights, write_weights
 
 PARTS = ("qkv", "out", "up", "down")
-CLIPS = np.linspace(0.7, 1.0, 16)  # shares of a row's largest number that are tried as its largest
 VALID_PIECES, VALID_TIME = 32, 512  # as training measures by default
 TRACED_TOKENS = 256
 
 
 def quantize_weights(matrix: NDArray[np.float32]) -> Matrix:
-    """A float matrix [rows, columns] as int8 with the best quant_scale for each row."""
-    exact = matrix.astype(np.float64)
-    largest = np.abs(exact).max(axis=1)
-    best = np.where(largest > 0, largest, 1.0) / 127
-    error = np.full(len(exact), math.inf)
-    for clip in CLIPS[::-1]:
-        scales = np.where(largest > 0, largest * clip, 1.0) / 127
-        q = np.clip(np.rint(exact / scales[:, None]), -127, 127)
-        tried = ((q * scales[:, None] - exact) ** 2).sum(axis=1)
-        best = np.where(tried < error, scales, best)
-        error = np.minimum(error, tried)
-    scales_32 = best.astype(np.float32)
-    q = np.clip(np.rint(exact / scales_32[:, None].astype(np.float64)), -127, 127)
-    return Matrix(q.astype(np.int8), scales_32)
+    """A float matrix [rows, columns] as int8: a row's largest number becomes 127."""
+    largest = np.abs(matrix).max(axis=1)
+    quant_scales = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
+    q = np.rint(matrix / quant_scales[:, None])
+    return Matrix(np.clip(q, -127, 127).astype(np.int8), quant_scales)
 
 
 def float_matrices(network: Transformer) -> dict[str, NDArray[np.float32]]:

@@ -58,7 +58,7 @@ def test_sanitizers_would_notice(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
-@pytest.mark.parametrize("kernel", ["scalar", "avx2", "neon"])
+@pytest.mark.parametrize("kernel", ["scalar", "avx2"])
 def test_under_valgrind(tmp_path: Path, kernel: str) -> None:
     program = tmp_path / "replay"
     if kernel not in compile_kernel(program, extra=("-g",), link=("-lm",), sources=(replay.PROGRAM,)):
