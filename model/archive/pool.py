@@ -13,17 +13,21 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
+from model.errors import NoonsongError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 AHEAD_PER_WORKER = 64  # results kept back while an earlier item is still being read
 _POLL_S = 0.5
+_MOST_FALSE_STARTS = 8
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    ready: bool = False  # it has started and waits for work, which takes it a second
     busy_with: int = -1
     since: float = 0.0
 
@@ -38,6 +42,7 @@ class Pool(Generic[T, R]):
         self._context = multiprocessing.get_context("spawn")
         self._count = count
         self._workers: list[_Worker] = []
+        self._false_starts = 0
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -63,7 +68,7 @@ class Pool(Generic[T, R]):
                     except StopIteration:
                         more = False
                 for worker in self._workers:
-                    if worker.busy_with < 0 and waiting:
+                    if worker.ready and worker.busy_with < 0 and waiting:
                         self._give(worker, *waiting.popleft(), pending)
                 self._collect(pending, done)
                 while following in done:
@@ -79,33 +84,41 @@ class Pool(Generic[T, R]):
         worker.pipe.send(item)
 
     def _collect(self, pending: dict[int, T], done: dict[int, R]) -> None:
-        busy = {worker.pipe: worker for worker in self._workers if worker.busy_with >= 0}
-        for pipe in wait(list(busy), timeout=_POLL_S):
-            worker = busy[pipe]  # type: ignore[index]
-            number = worker.busy_with
+        talking = {
+            worker.pipe: worker for worker in self._workers if worker.busy_with >= 0 or not worker.ready
+        }
+        for pipe in wait(list(talking), timeout=_POLL_S):
+            worker = talking[pipe]  # type: ignore[index]
             try:
                 result = worker.pipe.recv()
             except (EOFError, OSError):
-                self._replace(worker)
-                done[number] = self._failed(pending.pop(number), "the reader crashed on it")
+                self._lose(worker, "the reader crashed on it", pending, done)
                 continue
+            if not worker.ready:
+                worker.ready = True
+                self._false_starts = 0
+                continue
+            done[worker.busy_with] = result
+            pending.pop(worker.busy_with)
             worker.busy_with = -1
-            pending.pop(number)
-            done[number] = result
         for worker in self._workers:
-            number = worker.busy_with
-            if number >= 0 and time.monotonic() - worker.since > self._limit_s:
-                self._replace(worker)
-                done[number] = self._failed(
-                    pending.pop(number), f"the reader did not finish within {self._limit_s:.0f} s"
-                )
+            if worker.busy_with >= 0 and time.monotonic() - worker.since > self._limit_s:
+                reason = f"the reader did not finish within {self._limit_s:.0f} s"
+                self._lose(worker, reason, pending, done)
 
-    def _replace(self, worker: _Worker) -> None:
+    def _lose(self, worker: _Worker, reason: str, pending: dict[int, T], done: dict[int, R]) -> None:
+        number = worker.busy_with
+        if number >= 0:
+            done[number] = self._failed(pending.pop(number), reason)
+        else:
+            self._false_starts += 1
+            if self._false_starts > _MOST_FALSE_STARTS:
+                raise NoonsongError("the processes that read files die as they start: is memory short?")
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
         fresh = self._start()
-        worker.process, worker.pipe, worker.busy_with = fresh.process, fresh.pipe, -1
+        worker.process, worker.pipe, worker.ready, worker.busy_with = fresh.process, fresh.pipe, False, -1
 
     def close(self) -> None:
         """Stop every worker."""
@@ -119,9 +132,9 @@ class Pool(Generic[T, R]):
 def _serve(pipe: Connection, work: Callable[[T], R]) -> None:
     # Ctrl-C reaches the whole group; the parent decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
-            item = pipe.recv()
-            pipe.send(work(item))
-        except (EOFError, OSError):
-            return
+    try:
+        pipe.send(None)
+        while True:
+            pipe.send(work(pipe.recv()))
+    except (EOFError, OSError):
+        return

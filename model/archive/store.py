@@ -206,7 +206,7 @@ class Writer:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not self.path.exists()
-            self.db = sqlite3.connect(self.path, timeout=5, isolation_level=None)
+            self.db = sqlite3.connect(self.path, timeout=1, isolation_level=None)
             if fresh:
                 self.db.execute(f"PRAGMA user_version = {FORMAT}")
             check_format(self.db, self.path)

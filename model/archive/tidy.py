@@ -89,7 +89,8 @@ def shorten_silences(notes: Notes, bars: Bars) -> tuple[Notes, Bars]:
     gone = np.concatenate(([0], np.cumsum([length for _, length in cuts])))
     notes = notes.copy()
     notes["tick"] = ticks - gone[np.searchsorted(at, ticks, side="right")]
-    moved = [(tick - int(gone[np.searchsorted(at, tick, side="right")]), bar) for tick, bar in bars]
+    # A segment that begins where a cut does begins before it.
+    moved = [(tick - int(gone[np.searchsorted(at, tick, side="left")]), bar) for tick, bar in bars]
     return notes, tuple(moved)
 
 
