@@ -305,7 +305,8 @@ class BoardSession:
                 self.on_state(
                     f"The board on {self.name} (firmware {version}) speaks protocol "
                     f"{message.lowest} to {message.highest}, this noonsong {wire.PROTOCOL_LOWEST} to "
-                    f"{wire.PROTOCOL_HIGHEST}: the {newer} is newer. Update the {older} ('make flash' writes the board's firmware)."
+                    f"{wire.PROTOCOL_HIGHEST}: the {newer} is newer. Update the {older} "
+                    "('make flash' writes the board's firmware)."
                 )
             return
         if not message.session_open:
