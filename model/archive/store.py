@@ -228,7 +228,8 @@ class Writer:
             raise NoonsongError(f"another build is writing {self.path}: wait for it, or stop it") from error
 
     def __exit__(self, *_: object) -> None:
-        self.db.execute("COMMIT")
+        if self.db.in_transaction:
+            self.db.execute("COMMIT")
         self.db.close()
 
     def commit(self) -> None:
@@ -245,6 +246,16 @@ class Writer:
 
     def add(self, parsed: Parsed) -> str:
         """Record what came of an item; returns its status: ok, duplicate or rejected."""
+        self.db.execute("SAVEPOINT piece")
+        try:
+            status = self._add(parsed)
+        except BaseException:  # an interrupt may come at any line, and half a piece must not stay
+            self.db.execute("ROLLBACK TO piece")
+            raise
+        self.db.execute("RELEASE piece")
+        return status
+
+    def _add(self, parsed: Parsed) -> str:
         row: dict[str, Any] = {
             "collection": parsed.item.collection, "path": parsed.item.path, "stamp": parsed.item.stamp,
             "reader": parsed.reader, "content_hash": parsed.content_hash, "reason": parsed.reason,
