@@ -8,7 +8,7 @@ from host.events import NoteOff, NoteOn, OutputEvent
 from host.outputs.base import Output
 
 CV_CHANNELS = 4
-LEAD_S = 0.03  # the board keeps events until their time; this covers the line and Linux's lateness
+LEAD_S = 0.01  # within the time that notes are final; the line and Linux take a millisecond or two of it
 
 
 class CvBoard(Protocol):

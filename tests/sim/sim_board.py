@@ -14,8 +14,11 @@ import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS, Simulator
+
+Value = TypeVar("Value")
 
 SLICE_US = 250
 LARGEST_LAG_S = 0.1
@@ -77,10 +80,10 @@ class SimBoard:
         with self._lock:
             self.sim.set_gate_in(index, high)
 
-    def at(self, action: Callable[[Simulator], None]) -> None:
-        """Do something with the simulator while it stands still."""
+    def at(self, action: Callable[[Simulator], Value]) -> Value:
+        """Do or ask something of the simulator while it stands still."""
         with self._lock:
-            action(self.sim)
+            return action(self.sim)
 
     def cycle_at(self, now_s: float) -> int:
         """The cycle that belongs to a time of the host's clock, while the simulation keeps up."""
