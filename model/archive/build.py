@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,14 @@ from model.archive.sources import Item, find_items
 from model.archive.store import Parsed, Writer
 
 COMMIT_EVERY_S = 2.0
+DEFAULT_LIMIT_S = 300.0
 
 
 def build(
     folder: str | Path,
     sources: list[str],
     workers: int = 0,
-    limit_s: float = 120.0,
+    limit_s: float = DEFAULT_LIMIT_S,
     watch: Callable[[str, Item], None] = lambda status, item: None,
 ) -> Counter[str]:
     """Read every new item of the sources into the archive in `folder`; counts by status (and of cached).
@@ -42,13 +43,8 @@ def build(
                     else:
                         yield item
 
-        pool: Pool[Item, Parsed] = Pool(parse, _failed, workers or os.cpu_count() or 1, limit_s)
-        crashed: list[Item] = []
         committed = time.monotonic()
-        for parsed in chain(pool.map(fresh()), pool.map(_drain(crashed))):
-            if not parsed.content_hash and has_spare_reader(parsed.item):
-                crashed.append(replace(parsed.item, spare_reader=True))
-                continue
+        for parsed in read(fresh(), workers, limit_s):
             status = writer.add(parsed)
             counts[status] += 1
             watch(status, parsed.item)
@@ -56,6 +52,20 @@ def build(
                 writer.commit()
                 committed = time.monotonic()
     return counts
+
+
+def read(items: Iterable[Item], workers: int = 0, limit_s: float = DEFAULT_LIMIT_S) -> Iterator[Parsed]:
+    """What comes of each item, in order, read in `workers` processes (0: one a core); nothing is stored.
+
+    Those on which a reader crashed come last, read by another one where there is one.
+    """
+    pool: Pool[Item, Parsed] = Pool(parse, _failed, workers or os.cpu_count() or 1, limit_s)
+    crashed: list[Item] = []
+    for parsed in chain(pool.map(items), pool.map(_drain(crashed))):
+        if not parsed.content_hash and has_spare_reader(parsed.item):
+            crashed.append(replace(parsed.item, spare_reader=True))
+        else:
+            yield parsed
 
 
 def _drain(items: list[Item]) -> Iterator[Item]:

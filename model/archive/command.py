@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one a core)")
     build.add_argument(
-        "--limit", type=float, default=120.0, metavar="S", help="seconds a file may take (120)"
+        "--limit", type=float, default=300.0, metavar="S", help="seconds a file may take (300)"
     )
     build.add_argument("--json", action="store_true", help="figures as JSON, no progress bar")
     show = commands.add_parser("show", help="what an archive holds")

@@ -36,7 +36,7 @@ class Pool(Generic[T, R]):
     """Maps `work` over items in `count` processes; `failed(item, sentence)` speaks for a lost item."""
 
     def __init__(
-        self, work: Callable[[T], R], failed: Callable[[T, str], R], count: int, limit_s: float = 120.0
+        self, work: Callable[[T], R], failed: Callable[[T, str], R], count: int, limit_s: float
     ) -> None:
         self._work, self._failed, self._limit_s = work, failed, limit_s
         self._context = multiprocessing.get_context("spawn")

@@ -102,7 +102,7 @@ class Archive:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / FILE_NAME
+        self.path = Path(folder).expanduser() / FILE_NAME
         if not self.path.is_file():
             raise NoonsongError(
                 f"there is no archive in {folder}: `noonsong archive build --out {folder}` makes one"
@@ -202,7 +202,7 @@ class Writer:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / FILE_NAME
+        self.path = Path(folder).expanduser() / FILE_NAME
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not self.path.exists()
