@@ -11,7 +11,8 @@ docs/journal.md describes the tables.
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,11 +88,10 @@ class Journal:
         known = db.execute("SELECT name FROM sqlite_master").fetchall()
         if not known:
             db.execute("PRAGMA journal_mode = WAL")
-            with db:
-                db.execute("BEGIN")
+            facts = {"format": FORMAT_VERSION, "seed": seed, **identity._asdict()}
+            with self._transaction():
                 for statement in _TABLES.split(";"):
                     db.execute(statement)
-                facts = {"format": FORMAT_VERSION, "seed": seed, **identity._asdict()}
                 db.executemany("INSERT INTO piece VALUES (?, ?)", [(k, str(v)) for k, v in facts.items()])
         piece = self._piece()
         if int(piece.get("format", "0")) > FORMAT_VERSION:
@@ -114,22 +114,32 @@ class Journal:
             (s.position, s.tick, s.settings, wall_s, np.array(s.tokens, dtype="<u2").tobytes())
             for s, wall_s in zip(spelled, wall_times_s, strict=True)
         ]
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT INTO spelled VALUES (?, ?, ?, ?, ?)", rows)
-        if settings is not None:
-            controls = json.dumps(settings.controls)
-            self._db.execute(
-                "INSERT INTO settings VALUES (?, ?, ?, ?, ?)",
-                (settings.number, settings.floor_tick, controls, *settings.meter),
-            )
-        self._db.execute("COMMIT")
+        with self._transaction() as db:
+            db.executemany("INSERT INTO spelled VALUES (?, ?, ?, ?, ?)", rows)
+            if settings is not None:
+                controls = json.dumps(settings.controls)
+                db.execute(
+                    "INSERT INTO settings VALUES (?, ?, ?, ?, ?)",
+                    (settings.number, settings.floor_tick, controls, *settings.meter),
+                )
 
     def write_moves(self, moves: Iterable[Move], tick: int, wall_s: float) -> None:
         """Who moved which control, and when."""
-        self._db.execute("BEGIN")
         rows = [(wall_s, tick, move.control, move.value, move.who) for move in moves]
-        self._db.executemany("INSERT INTO moves VALUES (?, ?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with self._transaction() as db:
+            db.executemany("INSERT INTO moves VALUES (?, ?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is written inside, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def started(self, wall_s: float, position: int) -> int:
         """Note a start after the note at `position`.

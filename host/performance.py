@@ -22,6 +22,7 @@ from model.tokens import PPQN, Note
 
 LOOKAHEAD_TICKS = 8 * PPQN
 START_S = 0.1  # from start to the first note: time to plan what follows it
+LONGEST_CATCH_UP_S = 0.25
 MAX_WAITING_MOVES = 1024
 MAX_UNWRITTEN = 20_000  # journal entries kept in memory while the disk refuses them
 
@@ -51,6 +52,7 @@ class Performance:
         self.wakeup = threading.Event()  # set when a step is wanted sooner than it said
         self.journal_fault = ""
         self.refused_moves = 0
+        self.stalls = 0
         self._moves: deque[Move] = deque()
         self._unwritten: deque[Callable[[], None]] = deque(maxlen=MAX_UNWRITTEN)
         self._wanted_phrase = False
@@ -111,6 +113,7 @@ class Performance:
     def step(self, now_s: float) -> float:
         """Do what is due; returns the monotonic time of the next call, `now_s` when there is work left."""
         self._run_or_stop(now_s)
+        self._mend_stall(now_s)
         until_tick = math.floor(self.clock.tick_at(now_s + self.commit_s))
         self._make_final(self.player.commit(until_tick), now_s)
         self._apply_moves(until_tick, now_s)
@@ -139,6 +142,14 @@ class Performance:
             self.player.move(replanning, until_tick, self._wanted_phrase)
             self._write([], now_s)
         self._wanted_phrase = False
+
+    def _mend_stall(self, now_s: float) -> None:
+        """After a stop of the whole machine, go on with the next note rather than catch up in a burst."""
+        if self.clock.running and self.player.planned:
+            tick = self.player.planned[0][0].tick
+            if now_s - self.clock.time_of(tick) > LONGEST_CATCH_UP_S:
+                self.stalls += 1
+                self.clock.move_to(tick, now_s)
 
     def _run_or_stop(self, now_s: float) -> None:
         wanted = not (self._resting or self._value("freeze"))

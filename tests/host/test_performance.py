@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from host.events import Move
+from host.events import Move, Spelled
 from host.journal import Journal, JournalRefusedError
 from host.piece import Piece
 from tests.host.playing import IDENTITY, TABLE, Stage
 
 
-def record(folder: Path) -> list[tuple[int, bytes]]:
-    db = sqlite3.connect(folder / "journal.sqlite")
+def record(folder: Path, name: str = "journal.sqlite") -> list[tuple[int, bytes]]:
+    db = sqlite3.connect(folder / name)
     try:
         return db.execute("SELECT position, tokens FROM spelled ORDER BY position").fetchall()
     finally:
@@ -185,6 +185,30 @@ def test_dying_in_the_same_place_three_times_begins_a_new_phrase(small_weights: 
         stage = Stage(small_weights, tmp_path)
         assert stage.piece.begin_phrase == expected
         stage.kill()
+
+
+def test_after_a_stop_of_the_machine_it_goes_on_without_a_burst(small_weights: Path, tmp_path: Path) -> None:
+    stage = Stage(small_weights, tmp_path, density=6.0)
+    stage.run(3.0)
+    before, tick = len(stage.heard.ons()), stage.performance.clock.tick_at(stage.now_s)
+    stage.now_s += 60.0
+    stage.run(1.0)
+    assert stage.performance.stalls == 1
+    assert stage.performance.clock.tick_at(stage.now_s) < tick + 200
+    assert 0 < len(stage.heard.ons()) - before < 40
+    whole = Stage(small_weights, tmp_path / "whole", density=6.0)
+    whole.run(6.0)
+    assert stage.heard.ons() == whole.heard.ons()[: len(stage.heard.ons())]
+
+
+def test_a_write_that_fails_halfway_is_made_whole_later(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", IDENTITY, 1)
+    spelled = Spelled(None, 1, 0, (0,), 0)
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.write([spelled, spelled], [0.0, 0.0])
+    journal.write([spelled], [0.0])
+    assert record(tmp_path, "j") == [(1, b"\0\0")]
+    journal.close()
 
 
 def test_a_full_disk_does_not_stop_the_music(
