@@ -17,26 +17,40 @@ class Inputs {
   void Poll(uint32_t now_us, bool tell) {
     // A conversion can wait, received bytes cannot.
     if (!Sender::Busy()) PollAnalog();
-    PollGates(now_us, tell);
     if (!tell) return;
     // A turning knob speaks at most once in this time, always with its newest value.
     if (now_us - told_us_ >= kTellEveryUs) {
       told_us_ = now_us;
       allowed_ |= moved_;
     }
-    for (uint8_t i = 0; allowed_ != 0 && i < Hw::kAnalogInputs; ++i) {
-      const uint8_t bit = static_cast<uint8_t>(1 << i);
-      if (!(allowed_ & bit) || !knobs_[i].Known()) continue;
-      if (!Sender::CanTell()) return;
+    for (uint8_t i = 0; allowed_ != 0 && i < Hw::kAnalogInputs && Sender::CanTell(); ++i) {
+      // In turn, or the first ones would leave the last no room.
+      if (++turn_ >= Hw::kAnalogInputs) turn_ = 0;
+      const uint8_t bit = static_cast<uint8_t>(1 << turn_);
+      if (!(allowed_ & bit) || !knobs_[turn_].Known()) continue;
       allowed_ &= static_cast<uint8_t>(~bit);
       moved_ &= static_cast<uint8_t>(~bit);
-      SendKnob(i, now_us);
+      SendKnob(turn_, now_us);
     }
     for (uint8_t i = 0; report_gates_ != 0 && i < Hw::kGateInputs; ++i) {
       const uint8_t bit = static_cast<uint8_t>(1 << i);
-      if (!(report_gates_ & bit) || !Sender::CanSend()) continue;
+      if (!(report_gates_ & bit) || !Sender::CanSendEdge()) continue;
       report_gates_ &= static_cast<uint8_t>(~bit);
       SendGate(i);
+    }
+  }
+
+  void PollGates(uint32_t now_us, bool tell) {
+    uint8_t input;
+    bool high;
+    uint32_t time_us;
+    while (!tell || Sender::CanSendEdge()) {
+      if (!Hw::NextEdge(&input, &high, &time_us)) break;
+      if (gates_[input].Edge(high, time_us) && tell) SendGate(input);
+    }
+    for (uint8_t i = 0; i < Hw::kGateInputs; ++i) {
+      if (tell && !Sender::CanSendEdge()) return;
+      if (gates_[i].Level(Hw::GateLevel(i), now_us) && tell) SendGate(i);
     }
   }
 
@@ -56,27 +70,13 @@ class Inputs {
   void set_hysteresis(uint8_t hysteresis) { scale_.Set(hysteresis); }
 
  private:
-  static constexpr uint16_t kTellEveryUs = 2000;
+  static constexpr uint16_t kTellEveryUs = 3000;
 
   void PollAnalog() {
     uint8_t input;
     uint16_t adc_code;
     if (!Hw::ReadConversion(&input, &adc_code)) return;
     if (knobs_[input].Feed(adc_code, scale_)) moved_ |= static_cast<uint8_t>(1 << input);
-  }
-
-  void PollGates(uint32_t now_us, bool tell) {
-    uint8_t input;
-    bool high;
-    uint32_t time_us;
-    while (!tell || Sender::CanSend()) {
-      if (!Hw::NextEdge(&input, &high, &time_us)) break;
-      if (gates_[input].Edge(high, time_us) && tell) SendGate(input);
-    }
-    for (uint8_t i = 0; i < Hw::kGateInputs; ++i) {
-      if (tell && !Sender::CanSend()) return;
-      if (gates_[i].Level(Hw::GateLevel(i), now_us) && tell) SendGate(i);
-    }
   }
 
   void SendKnob(uint8_t input, uint32_t now_us) {
@@ -98,6 +98,7 @@ class Inputs {
   GateInput gates_[Hw::kGateInputs];
   uint32_t told_us_ = 0;
   KnobScale scale_;
+  uint8_t turn_ = 0;
   uint8_t moved_ = 0;
   uint8_t allowed_ = 0;
   uint8_t report_gates_ = 0;

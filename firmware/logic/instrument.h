@@ -27,6 +27,7 @@ class Instrument {
   // One turn of the main loop.
   void Poll() {
     Session& session = link_.session();
+    inputs_.PollGates(Hw::NowUs(), session.open());
     uint8_t frames = kFramesPerTurn;
     do {
       if (link_.NextFrame()) Handle(link_.Taken());

@@ -57,7 +57,7 @@ class KnobFilter {
       const bool far = error >= kFar || error <= -kFar;
       // One stray reading is noise, a second one the same way is a hand.
       if (far && far_ && (error < 0) == falling_) {
-        smooth_ = static_cast<uint16_t>(smooth_ + (error >> kFastShift));
+        smooth_ = reading;
         settling_ = kSettlingReadings;
       } else if (settling_ != 0) {
         smooth_ = static_cast<uint16_t>(smooth_ + (error >> kMediumShift));
@@ -88,7 +88,6 @@ class KnobFilter {
   static constexpr uint8_t kSlowShift = 3;
   static constexpr uint8_t kMediumShift = 2;
   static constexpr uint8_t kSettlingReadings = 12;
-  static constexpr uint8_t kFastShift = 1;
   static constexpr int16_t kFar = 8 << kSmoothBits;
   uint16_t smooth_ = 0;
   uint16_t dragged_ = 0;

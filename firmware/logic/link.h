@@ -34,6 +34,8 @@ class Link {
   Frame Taken() const { return decoder_.Taken(); }
 
   static bool CanSend() { return Hw::TransmitRoom() >= kMaxEncoded; }
+  // A gate's edge needs little room, so it slips in before the answers that wait for more.
+  static bool CanSendEdge() { return Hw::TransmitRoom() >= kMaxTold; }
   // What the board says by itself leaves room for an answer, and waits while the host says much: a flood of
   // knobs must not cost an event.
   static bool CanTell() { return Hw::TransmitRoom() >= kMaxEncoded + kMaxTold && !Busy(); }
@@ -74,7 +76,7 @@ class Link {
 
  private:
   static constexpr uint8_t kBusyBytes = 24;
-  static constexpr uint8_t kMaxTold = 13;  // a knob's frame
+  static constexpr uint8_t kMaxTold = 13;  // a knob's or a gate's frame
   static constexpr uint8_t kFramesPerAck = 4;
   static constexpr uint16_t kAckDelayUs = 1000;
 
