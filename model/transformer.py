@@ -59,7 +59,7 @@ class Shape:
 
 
 def rotary_turns(shape: Shape) -> list[int]:
-    """Whole turns in `period` steps for each pair of a head's numbers: [head_width / 2] values, at least 1."""
+    """Whole turns in `period` steps for each pair of a head's numbers: [head_width / 2], at least 1."""
     pairs = shape.head_width // 2
     turns = [shape.period / (2 * math.pi) * shape.rotary_base ** (-j / pairs) for j in range(pairs)]
     return [max(1, round(t)) for t in turns]
@@ -102,7 +102,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """x [batch, time, width] -> the same; cos and sin [time, head_width / 2]; mask [time, time] or causal."""
+        """x [batch, time, width] -> the same; cos, sin [time, head_width / 2]; mask [time, time] or causal."""
         batch, time, width = x.shape
         qkv = self.qkv(norm(x)).view(batch, time, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = rotate(qkv[0], cos, sin), rotate(qkv[1], cos, sin), qkv[2]
@@ -110,7 +110,8 @@ class Layer(nn.Module):
             query, key, value, attn_mask=mask, is_causal=mask is None
         )
         x = x + self.out(heard.transpose(1, 2).reshape(batch, time, width))
-        return x + self.down(functional.relu(self.up(norm(x))).square())
+        x = x + self.down(functional.relu(self.up(norm(x))).square())
+        return x
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
