@@ -41,16 +41,23 @@ class Inputs {
   }
 
   void PollGates(uint32_t now_us, bool tell) {
+    // Levels first, then the edges: an input with an edge since is left alone, its level is out of date.
+    bool levels[Hw::kGateInputs];
+    for (uint8_t i = 0; i < Hw::kGateInputs; ++i) levels[i] = Hw::GateLevel(i);
+    uint8_t changed = 0;
     uint8_t input;
     bool high;
     uint32_t time_us;
-    while (!tell || Sender::CanSendEdge()) {
+    for (;;) {
+      if (tell && !Sender::CanSendEdge()) return;
       if (!Hw::NextEdge(&input, &high, &time_us)) break;
+      changed |= static_cast<uint8_t>(1 << input);
       if (gates_[input].Edge(high, time_us) && tell) SendGate(input);
     }
     for (uint8_t i = 0; i < Hw::kGateInputs; ++i) {
+      if (changed & (1 << i)) continue;
       if (tell && !Sender::CanSendEdge()) return;
-      if (gates_[i].Level(Hw::GateLevel(i), now_us) && tell) SendGate(i);
+      if (gates_[i].Level(levels[i], now_us) && tell) SendGate(i);
     }
   }
 

@@ -251,6 +251,15 @@ static avr_irq_t *pin_irq(sim_t *s, int pin)
 void sim_pin(sim_t *s, int pin, int high)
 {
 	s->inputs[pin] = high ? 2 : 1;
+	// Or simavr's pull-up would win over what drives the pin, whenever the port is written.
+	avr_ioport_external_t driven = {.name = pin < 8 ? 'D' : pin < 14 ? 'B' : 'C'};
+	int first = pin < 8 ? 0 : pin < 14 ? 8 : 14, last = pin < 8 ? 7 : pin < 14 ? 13 : 19;
+	for (int other = first; other <= last; other++)
+		if (s->inputs[other]) {
+			driven.mask |= 1u << (other - first);
+			driven.value |= (s->inputs[other] == 2 ? 1u : 0u) << (other - first);
+		}
+	avr_ioctl(s->avr, AVR_IOCTL_IOPORT_SET_EXTERNAL(driven.name), &driven);
 	avr_raise_irq(pin_irq(s, pin), high);
 }
 
