@@ -7,29 +7,21 @@ https://www.humdrum.org/rep/kern/ and https://www.humdrum.org/rep/dynam/.
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
 from model.archive.bars import Measure, bar_segments, usual_length
 from model.archive.dynamics import Mark, says_something, velocities
+from model.archive.kern import QUARTER, parse_token, units_of
 from model.archive.piece import DEFAULT_TEMPO_BPM, FLAT_VELOCITY, Bars, Reading, Rejected, note_array
 from model.archive.voices import voices_of_staves
 from model.tokens import PPQN
 
-# Time is counted in whole units, fine enough for every tuplet up to 13 on a 128th note.
-QUARTER = 32 * 9 * 5 * 7 * 11 * 13
 LONGEST_SECTION_LIST = 400
 MOST_MISPLACED = 0.1  # share of lines whose staves disagree about the time
 
 _TOLERANCE = QUARTER // 64
-_STEP = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_RECIP = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
-_PITCH = re.compile(r"([a-gA-G])\1*")
-_TREMOLO = re.compile(r"@+\d+@+")
-
-Token = tuple[int, tuple[tuple[int, str], ...], bool]  # duration in units, (pitch, tie), is a grace note
 
 
 @dataclass
@@ -65,39 +57,6 @@ def read_humdrum(text: str) -> Reading:
     Raises Rejected when the text is not Humdrum, has no **kern part or contradicts itself about time.
     """
     return _Reader().read(text)
-
-
-@lru_cache(maxsize=1 << 16)
-def parse_token(token: str) -> Token:
-    """One **kern token; a chord's first duration holds for all of its notes. Rests have no pitches."""
-    duration = -1
-    notes: list[tuple[int, str]] = []
-    grace = False
-    for part in _TREMOLO.sub("", token).split(" "):
-        if "q" in part:
-            grace = True
-        recip = _RECIP.search(part)
-        if recip and duration < 0:
-            duration = _units(*recip.groups())
-        pitch = _PITCH.search(part)
-        if pitch and "r" not in part:
-            tie = "[" if "[" in part else "_" if "_" in part else "]" if "]" in part else ""
-            notes.append((_midi_pitch(pitch.group(0), part), tie))
-    return duration, tuple(notes), grace
-
-
-def _units(number: str, divisor: str | None, dots: str) -> int:
-    # 0 is a breve (two whole notes), 00 a long, 000 a maxima.
-    if set(number) == {"0"}:
-        units = 4 * QUARTER << len(number)
-    else:
-        units = 4 * QUARTER * int(divisor or 1) // int(number)
-    return units * 2 - (units >> len(dots)) if dots else units
-
-
-def _midi_pitch(letters: str, token: str) -> int:
-    octave = 3 + len(letters) if letters[0].islower() else 4 - len(letters)
-    return 12 * (octave + 1) + _STEP[letters[0].lower()] + token.count("#") - token.count("-")
 
 
 def reference_records(text: str) -> dict[str, str]:
@@ -183,7 +142,7 @@ class _Reader:
             staff.codes.append(token[2:])
         elif metre := re.fullmatch(r"\*M(\d+)/(\d+)(?:%(\d+))?", token):
             over, under = int(metre[1]), metre[2]
-            bar = over * _units(under, metre[3], "") if over else 0
+            bar = over * units_of(under, metre[3], "") if over else 0
             now = self._now()
             if bar and (not self.metres or self.metres[-1] != (now, bar)):
                 self.metres.append((now, bar))

@@ -1,16 +1,18 @@
 """Every reader on tiny handmade files: ticks, bars, voices and dynamics are known exactly."""
 
 import io
+import random
 import zipfile
 from pathlib import Path
 
 import mido
 import pytest
 
+from model.archive.kern import parse_token
 from model.archive.musicxml import name_parts_and_measures, read_musicxml
 from model.archive.piece import FLAT_VELOCITY, Reading, Rejected
 from model.archive.read_abc import key_signature, read_abc
-from model.archive.read_humdrum import parse_token, read_humdrum
+from model.archive.read_humdrum import read_humdrum
 from model.archive.read_midi import read_midi
 from model.archive.reading import parse
 from model.archive.sources import Item
@@ -409,3 +411,34 @@ class TestVoices:
         assert voices_of_staves([(["violn"], "", False)] * 2 + [(["empty"], "", False)]) == [STRINGS] * 3
         assert voices_of_staves([(["Cstr", "bass"], "", False)]) == [STRINGS], "a string bass, not a singer"
         assert VOICE_NAMES[SINGING] == "voice"
+
+
+def damaged(data: list[str], alphabet: str, seed: int) -> str:
+    """The text with a few characters changed, put in or taken out."""
+    draw = random.Random(seed)
+    data = list(data)
+    for _ in range(draw.choice([1, 2, 5, 20])):
+        at = draw.randrange(len(data))
+        data[at : at + draw.randrange(2)] = draw.choice(alphabet) * draw.randrange(2)
+    return "".join(data)
+
+
+ABC_OF_ALL_KINDS = (
+    ABC_HEAD + "A|f3 c3|1 d6:|2 e6|] (3abc [CEG]2- [CEG] {g}a>b c<<d "
+    '"Am"!f!z2 [M:3/4] [K:Am] V:2 x\n|: a b :| Z4 ::\n%%MIDI program 73\nQ:1/4=90\n'
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_text_is_read_or_rejected_never_a_fault(seed: int) -> None:
+    alphabet = "|:[]()<>{}!\"'^_=,/0123456789abcgzCDEFGKLMQVX%\t\n *&;r.@-#~"
+    outcomes = set()
+    for number in range(150):
+        for read, text in ((read_humdrum, KERN), (read_abc, ABC_OF_ALL_KINDS)):
+            try:
+                read(damaged(list(text), alphabet, 1000 * seed + number))
+                outcomes.add("read")
+            except Rejected as error:
+                assert str(error)
+                outcomes.add("rejected")
+    assert outcomes == {"read", "rejected"}
