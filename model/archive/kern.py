@@ -33,7 +33,7 @@ def parse_token(token: str) -> Token:
 
 
 def units_of(number: str, divisor: str | None, dots: str) -> int:
-    """Units of a duration as **kern writes it, such as ("4", None, "."); 0 is a breve, 00 a long, 000 a maxima."""
+    """Units of a duration as **kern writes it, such as ("4", None, "."); 0 is a breve, 00 a long."""
     if set(number) == {"0"}:
         units = 4 * QUARTER << len(number)
     else:
