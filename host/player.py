@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from host.events import Spelled
+from host.loop_guard import HEARD_TOKENS, loosened, tightness
 from host.settings import Settings
 from model import tokens
 from model.conditioning import SideInput
@@ -69,6 +70,7 @@ class Player:
         self.settings = settings
         self.planned: deque[tuple[Spelled, Place]] = deque()
         self._final = Place(0, END, tokens.START, 0)
+        self._history: list[int] = []  # the last tokens up to the tip, for the loop guard
         engine.reset()
         self._begin()
 
@@ -80,6 +82,7 @@ class Player:
         """
         self.planned.clear()
         self._final = place
+        self._history = list(past)
         self.engine.reset(place.position - len(past))
         self.engine.prefill(past, sides)
 
@@ -105,11 +108,13 @@ class Player:
         `new_phrase`: they will be a beginning, not a continuation.
         """
         floor_tick = max(floor_tick, self._final.state.tick)  # what is final is never chosen again
+        tip = self._tip
         while self.planned and self.planned[-1][0].tick > floor_tick:
             self.planned.pop()
         self.settings = self.settings.moved(changes, floor_tick)
         # Heard from the very next token on: the last one that stays is read again, with the new side input.
-        tip = self._tip
+        before, tip = tip, self._tip
+        del self._history[len(self._history) - (before.position - tip.position) :]
         self.engine.truncate(tip.position - 1)
         self.engine.step(tip.token, self.settings.side(tip.state.tick))
         if new_phrase:
@@ -118,11 +123,13 @@ class Player:
     def plan_note(self) -> Spelled:
         """Choose one more note after those planned. Call while not `full`."""
         place = self._tip
+        tight = tightness(self._history)
+        rhythm, pitch, touch = (loosened(t, tight) for t in self.settings.temperatures)
         spelled: list[int] = []
         note = None
         while note is None:
             token = self.engine.sample(
-                self._allowed(place), self.settings.temperatures, self.settings.top_p, self.seed
+                self._allowed(place), (rhythm, pitch, touch), self.settings.top_p, self.seed
             )
             spelled.append(token)
             state, note = tokens.advance(place.state, token)
@@ -131,6 +138,7 @@ class Player:
             self.engine.step(token, self.settings.side(state.tick))
         planned = Spelled(note, place.position, note.tick, tuple(spelled), self.settings.number)
         self.planned.append((planned, place))
+        self._remember(spelled)
         return planned
 
     def commit(self, until_tick: int) -> list[Spelled]:
@@ -151,6 +159,12 @@ class Player:
         place = Place(tip.position + 1, END, state, state.tick)
         self.engine.step(END, self.settings.side(state.tick))
         self.planned.append((Spelled(None, place.position, state.tick, (END,), self.settings.number), place))
+        self._remember([END])
+
+    def _remember(self, spelled: Sequence[int]) -> None:
+        self._history += spelled
+        if len(self._history) > 4 * (HEARD_TOKENS + self.engine.max_rollback):
+            del self._history[: -(HEARD_TOKENS + self.engine.max_rollback)]
 
     def _allowed(self, place: Place) -> tuple[TokenRange, ...]:
         """The grammar's mask, less what would fall into the past or be too long a silence."""
