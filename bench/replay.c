@@ -1,7 +1,8 @@
 /* Plays a dumped network with one kernel and prints what it drew: so that kernels of other machines can be
-   run by an emulator, and instructions counted. tests/quantize/replay.py plays the same game in Python.
+   run by an emulator, and instructions counted. replay.py plays the same game in Python.
 
-   replay DUMP KERNEL TOKENS CONTEXT    feed CONTEXT tokens at once, then draw and feed TOKENS */
+   replay DUMP KERNEL TOKENS CONTEXT [SKIP]    feed tokens SKIP .. CONTEXT, then feed and draw TOKENS
+   (what a step costs does not depend on what the skipped ones were) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static ns_engine *read_engine(const char *path, int32_t kernel, ns_shape *shape)
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) return 2;
+    if (argc < 5) return 2;
     int32_t kernel = 0, tokens = atoi(argv[3]), context = atoi(argv[4]);
     while (ns_kernel_name(kernel) && strcmp(ns_kernel_name(kernel), argv[2])) kernel++;
     if (!ns_kernel_name(kernel)) return 4;
@@ -55,7 +56,7 @@ int main(int argc, char **argv) {
     if (!ns_kernel_runs(kernel)) return 0;
     ns_shape shape;
     ns_engine *e = read_engine(argv[1], kernel, &shape);
-    for (int32_t i = 0, token = 0; i < context; i++) {
+    for (int32_t i = argc > 5 ? atoi(argv[5]) : 0, token = 0; i < context; i++) {
         int32_t pairs = 0;
         token = i * 31 % shape.vocabulary;
         ns_input input = {1, &token, &pairs, NULL, NULL};
