@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { REC_TX = 1, REC_SPI = 2, REC_PIN = 3, REC_OVERRUN = 4, REC_RESET = 5 };
-enum { UCSRA = 0xC0, UCSRB = 0xC1, UBRRL = 0xC4, UBRRH = 0xC5, UDR = 0xC6 };
+enum { UCSRA = 0xC0, UCSRB = 0xC1, UBRRL = 0xC4, UBRRH = 0xC5, UDR = 0xC6, TIFR1 = 0x36 };
 enum { RXC = 0x80, TXC = 0x40, UDRE = 0x20, DOR = 0x08, U2X = 0x02, RXCIE = 0x80, UDRIE = 0x20, RXEN = 0x10 };
 enum { RX_QUEUE = 1 << 20, PINS = 20 };
 
@@ -219,6 +219,17 @@ static uint8_t spdr_read(avr_t *avr, avr_io_addr_t addr, void *param)
 	return 0xFF;
 }
 
+// simavr clears every flag of the timer when one is written; the part clears those written as one.
+static void tifr1_write(avr_t *avr, avr_io_addr_t addr, uint8_t v, void *param)
+{
+	avr_timer_t *timer = param;
+	if (v & 1)
+		avr_clear_interrupt(avr, &timer->overflow);
+	for (int i = 0; i < 2; i++)
+		if (v & (2 << i))
+			avr_clear_interrupt(avr, &timer->comp[i].interrupt);
+}
+
 static void pin_changed(struct avr_irq_t *irq, uint32_t value, void *param)
 {
 	sim_t *s = ((void **)param)[0];
@@ -312,6 +323,12 @@ sim_t *sim_new(const char *elf, uint32_t capacity)
 		s->avr->io[at].r.c = hooks[i].r;
 		s->avr->io[at].r.param = s;
 	}
+	for (avr_io_t *io = s->avr->io_port; io; io = io->next)
+		if (!strcmp(io->kind, "timer") && ((avr_timer_t *)io)->name == '1') {
+			unsigned at = AVR_DATA_TO_IO(TIFR1);
+			s->avr->io[at].w.c = tifr1_write;
+			s->avr->io[at].w.param = io;
+		}
 	for (int pin = 2; pin < 14; pin++) {
 		void **context = malloc(2 * sizeof *context);
 		context[0] = s;
@@ -436,6 +453,7 @@ uint32_t sim_profile(sim_t *s, uint64_t cycles, uint32_t *words)
 	return lowest;
 }
 uint32_t sim_pc(sim_t *s) { return s->avr->pc; }
+uint8_t sim_data(sim_t *s, uint32_t address) { return s->avr->data[address]; }
 uint64_t sim_counter(sim_t *s, int which)
 {
 	switch (which) {

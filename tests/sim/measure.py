@@ -10,7 +10,7 @@ import numpy as np
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS, Simulator
 from tests.sim.traffic import Planned
 
-# A note's voltage is due this long before its gate: settling time and the room to write four (logic/voices.h).
+# A note's voltage is due this long before its gate: settling time, and room to write four (logic/voices.h).
 NOTE_CV_LEAD_US = 20 + 140
 WINDOW_US = 4_000
 
@@ -55,7 +55,9 @@ def errors_of(sim: Simulator, planned: list[Planned]) -> Errors:
             continue
         want_us = event.due_us - (NOTE_CV_LEAD_US if event.gate else 0)
         near = [
-            c for c in writes.get((event.channel, event.dac_code), []) if abs(sim.board_us(c) - want_us) < WINDOW_US
+            c
+            for c in writes.get((event.channel, event.dac_code), [])
+            if abs(sim.board_us(c) - want_us) < WINDOW_US
         ]
         if not near:
             errors.missing += 1

@@ -94,6 +94,7 @@ def _load() -> ctypes.CDLL:
         "sim_flash_read": (None, [pointer, u32, ctypes.c_char_p, u32]),
         "sim_timer_base": (u64, [pointer]),
         "sim_profile": (u32, [pointer, u64, pointer]),
+        "sim_data": (ctypes.c_uint8, [pointer, u32]),
         "sim_pc": (u32, [pointer]),
         "sim_counter": (u64, [pointer, i32]),
     }
@@ -237,6 +238,10 @@ class Simulator:
     def pc(self) -> int:
         """The program counter, as a byte address."""
         return int(self._lib.sim_pc(self._sim))
+
+    def data(self, address: int) -> int:
+        """A byte of data memory or of an I/O register, as it was last written."""
+        return int(self._lib.sim_data(self._sim, address))
 
     @property
     def received_bytes(self) -> int:

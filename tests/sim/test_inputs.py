@@ -85,7 +85,9 @@ def test_a_bouncing_button_is_one_press(bench: Bench) -> None:
         bench.sim.set_gate_in(1, level)
         bench.host.run_us(400)
     got = bench.host.received[-20:] + bench.host.run_us(60_000)
-    edges = [r.message for r in got if isinstance(r.message, GateIn) and r.message.index == 1 and r.message.count]
+    edges = [
+        r.message for r in got if isinstance(r.message, GateIn) and r.message.index == 1 and r.message.count
+    ]
     assert [(e.high, e.count) for e in edges] == [(1, 1)]
     assert edges[0].time_us == pytest.approx(pressed_us, abs=10)
 

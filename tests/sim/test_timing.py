@@ -82,11 +82,17 @@ def test_gate_edges_are_stamped_within_ten_microseconds() -> None:
                     seen.append(received.message)
                 traffic._take(received.message)
         sim.run_us(50_000)
-        seen += [r.message for r in traffic.host.decoder.feed(sim.take_transmitted()) if isinstance(r.message, GateIn)]
+        seen += [
+            r.message
+            for r in traffic.host.decoder.feed(sim.take_transmitted())
+            if isinstance(r.message, GateIn)
+        ]
         edges = [m for m in seen if m.index == 0]
         assert len(edges) == len(stamps)
         errors = [
-            abs(e.time_us - us) for e, (us, high) in zip(edges[-len(stamps) :], stamps, strict=True) if e.high == high
+            abs(e.time_us - us)
+            for e, (us, high) in zip(edges[-len(stamps) :], stamps, strict=True)
+            if e.high == high
         ]
         print(f"\ngate stamps: {len(errors)} of {len(stamps)}, worst {max(errors):.1f} us")
         assert len(errors) == len(stamps)
@@ -116,7 +122,9 @@ def test_ratchets_triggers_ties_and_gaps(bench: Bench) -> None:
     bench.host.run_us(50_000)
 
     def changes(channel: int) -> list[tuple[float, bool]]:
-        pins = (p for p in bench.sim.pins if p.pin == GATE_PINS[channel] and p.cycle > 1_000_000 * 0 + 480_000)
+        pins = (
+            p for p in bench.sim.pins if p.pin == GATE_PINS[channel] and p.cycle > 1_000_000 * 0 + 480_000
+        )
         return [(bench.sim.board_us(p.cycle) - due, p.high) for p in pins]
 
     triggers = changes(0)
