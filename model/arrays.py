@@ -1,7 +1,6 @@
 """The arrays of an archive: made once beside it, used by every training and measurement."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def arrays_of_archive(
             write_split(folder, name, _rows(archive, name, sources, collections), sources, collections)
         part = stamp_path.with_suffix(".part")
         part.write_text(json.dumps(stamp))
-        os.replace(part, stamp_path)
+        part.replace(stamp_path)
     arrays = read_split(folder, split)
     if len(arrays.pieces) == 0:
         raise NoonsongError(

@@ -50,7 +50,9 @@ class Batches:
     def sequence_sources(self, first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(source, how many of that source came before) of the sequences first .. first + count."""
         position = (np.arange(first + count) * GOLDEN) % 1.0
-        source = np.searchsorted(np.cumsum(self.shares), position, side="right").clip(max=len(self.shares) - 1)
+        source = np.searchsorted(np.cumsum(self.shares), position, side="right").clip(
+            max=len(self.shares) - 1
+        )
         before = np.zeros(first + count, np.int64)
         for i in range(len(self.shares)):
             mine = source == i
@@ -110,9 +112,7 @@ class Batches:
         return token, rows, weights
 
 
-def fixed_sequences(
-    split: Split, count: int, time: int, conditioned: bool, offset: int = 0
-) -> list[Batch]:
+def fixed_sequences(split: Split, count: int, time: int, conditioned: bool, offset: int = 0) -> list[Batch]:
     """Held-out sequences that are always the same, spread over the pieces, each from its piece's start.
 
     Conditioned on everything known, or on nothing. Shorter pieces come as they are, one batch each.

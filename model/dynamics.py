@@ -7,6 +7,8 @@ Advances in Cognitive Psychology 2(2-3)): phrase arch, high-loud, metrical accen
 the melody over its accompaniment, and a slow contour that follows how busy the music is.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ BUSY = 9.0
 LONG_NOTE = 3.0  # a doubling of the length
 SLOW_TICKS = 16 * PPQN
 
-Bars = list[tuple[int, int]]  # (tick of a bar line, ticks a bar from there on), ascending
+Bars = Sequence[tuple[int, int]]  # (tick of a bar line, ticks a bar from there on), ascending
 
 
 def bar_position(ticks: NDArray[np.int64], bars: Bars) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -29,7 +29,7 @@ from model.batches import Batch, Batches, fixed_sequences
 from model.dataset import Split
 from model.errors import NoonsongError
 from model.muon import Muon
-from model.tokens import DURATIONS, FIRST_NOTE, FIRST_SHIFT, FIRST_TOUCH, VELOCITIES
+from model.tokens import DURATIONS, FIRST_NOTE, FIRST_TOUCH, VELOCITIES
 from model.transformer import Shape, Transformer
 
 LOG2 = math.log(2)
@@ -178,8 +178,8 @@ class Run:
 
     def __init__(self, config: Config, train: Split, valid: Split, out: Path) -> None:
         self.config, self.sources, self.out = config, train.sources, out
-        self.rank = int(os.environ.get("RANK", 0))
-        self.world = int(os.environ.get("WORLD_SIZE", 1))
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.device = _device()
         torch.manual_seed(config.seed)
         self.network = Transformer(config.shape()).to(self.device)
@@ -187,9 +187,7 @@ class Run:
         tables = [p for name, p in self.network.named_parameters() if not name.startswith("stack.")]
         self.optimisers: tuple[torch.optim.Optimizer, ...] = (
             Muon(matrices.values(), lr=config.matrix_rate, decay=config.matrix_decay),
-            torch.optim.AdamW(
-                tables, lr=config.table_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
-            ),
+            torch.optim.AdamW(tables, lr=config.table_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
         )
         self.step = 0
         self.metrics: list[dict[str, Any]] = []
@@ -197,7 +195,7 @@ class Run:
         self.bfloat16 = wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda")
         self.forward: Callable[..., Tensor] = self.network
         if config.compile:
-            self.forward = torch.compile(self.network)  # type: ignore[assignment]
+            self.forward = torch.compile(self.network)
         self.stages = self._stages(train)
         self.valid = {
             name: fixed_sequences(valid, config.valid_pieces, config.valid_time, conditioned)
@@ -294,13 +292,13 @@ def _average(gradients: list[Tensor]) -> None:
     flat = torch.cat([g.flatten() for g in gradients])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
 def _device() -> torch.device:
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
@@ -346,7 +344,9 @@ def train(run: Run, report: Callable[[dict[str, Any] | None, float], None]) -> b
                 return last
             loss = run.update()
             if not math.isfinite(loss):
-                raise NoonsongError(f"the loss became {loss} at step {run.step}: lower matrix_rate or table_rate")
+                raise NoonsongError(
+                    f"the loss became {loss} at step {run.step}: lower matrix_rate or table_rate"
+                )
             mean, weight = 0.99 * mean + 0.01 * loss, 0.99 * weight + 0.01
             report(None, mean / weight)
 
@@ -361,8 +361,12 @@ def _any_process(flag: bool, run: Run) -> bool:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `noonsong train`."""
-    parser.add_argument("--archive", type=Path, required=True, help="folder that `noonsong archive build` made")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; started again, it goes on")
+    parser.add_argument(
+        "--archive", type=Path, required=True, help="folder that `noonsong archive build` made"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; started again, it goes on"
+    )
     parser.add_argument("--config", type=Path, help="TOML file with settings of the run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each validation")
@@ -401,7 +405,9 @@ def run(args: argparse.Namespace) -> int:
     if session.rank == 0:
         loss_curve(session.metrics, args.out / "loss.png")
         if not finished:
-            print(f"stopped at step {session.step} of {config.steps}; the same command goes on", file=sys.stderr)
+            print(
+                f"stopped at step {session.step} of {config.steps}; the same command goes on", file=sys.stderr
+            )
     return 0 if finished else 130
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import replay
 from model.tokens import VOCABULARY_SIZE
 from quantize.engine import Engine
 from quantize.kernel.compile import compile_kernel
 from quantize.kernel_library import kernels
-from bench import replay
 from tests.quantize.factory import SMALL, random_file
 
 TOKENS = 20_000

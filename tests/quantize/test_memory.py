@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from quantize.kernel.compile import LINK_FLAGS, CompileError, compile_kernel
 from bench import replay
+from quantize.kernel.compile import LINK_FLAGS, CompileError, compile_kernel
 from tests.quantize.factory import SMALL, random_file
 
 ROOT = Path(__file__).parents[2]
