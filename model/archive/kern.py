@@ -34,10 +34,8 @@ def parse_token(token: str) -> Token:
 
 def units_of(number: str, divisor: str | None, dots: str) -> int:
     """Units of a duration as **kern writes it, such as ("4", None, "."); 0 is a breve, 00 a long."""
-    if set(number) == {"0"}:
-        units = 4 * QUARTER << len(number)
-    else:
-        units = 4 * QUARTER * int(divisor or 1) // int(number)
+    whole = 4 * QUARTER
+    units = whole << len(number) if set(number) == {"0"} else whole * int(divisor or 1) // int(number)
     return units * 2 - (units >> len(dots)) if dots else units
 
 

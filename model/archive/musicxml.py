@@ -85,7 +85,7 @@ def name_parts_and_measures(text: str) -> str:
         count = iter(range(1 << 30))
         parts.append(
             re.sub(
-                r"<measure\b(?: id=\"[^\"]*\")?",
+                r"<measure(?=[\s>])(?: id=\"[^\"]*\")?",
                 lambda _, count=count: f'<measure id="{_MEASURE_ID}{next(count)}"',  # type: ignore[misc]
                 one,
             )

@@ -14,7 +14,7 @@ from model.tokens import PPQN
 # Raise a number when its reader's results change: only files of that kind are then read again.
 TIDY_VERSION = 2
 READERS = {".mid": "midi 1", ".midi": "midi 1", ".krn": "humdrum 2", ".abc": "abc 3"}
-SCORE_READER = "score 2"
+SCORE_READER = "score 3"
 
 
 def reader_of(item: Item) -> str:

@@ -366,7 +366,9 @@ class TestMusicXml:
             parse_bytes(tmp_path, name, data)
 
     def test_parts_and_measures_can_be_told_apart(self) -> None:
-        text = name_parts_and_measures(musicxml(WALTZ))
+        layout = "<print><measure-layout><measure-distance>9</measure-distance></measure-layout></print>"
+        text = name_parts_and_measures(musicxml(WALTZ.replace(ATTRIBUTES, layout + ATTRIBUTES)))
+        assert layout in text
         assert "<part-name>P1</part-name>" in text
         assert [f'<measure id="bar{i}"' in text for i in range(4)] == [True, True, True, False]
         _, parts = read_musicxml(musicxml(WALTZ))
