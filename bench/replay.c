@@ -70,10 +70,10 @@ int main(int argc, char **argv) {
         ns_feed(e, i, 0, &input);
         ns_ranges onset = {2, {1, shape.first_note, shape.first_note + i % 100, shape.first_touch}};
         ns_ranges touch = {1, {shape.first_touch, shape.vocabulary}};
-        float temperatures[3] = {1.0f, i % 3 ? 0.75f : 1.0f, 0.5f};
-        uint64_t bits = ns_random_bits(1, (uint64_t)i + 1);
+        float pitch = i % 3 ? 0.75f : 1.0f;
         int32_t slot = i % shape.capacity;
-        token = ns_sample(e, slot, i % 2 ? &touch : &onset, temperatures, i % 5 ? 0.875 : 1.0, bits);
+        double top_p = i % 5 ? 0.875 : 1.0;
+        token = ns_sample(e, slot, i % 2 ? &touch : &onset, 1.0f, pitch, 0.5f, top_p, 1, (uint64_t)i + 1);
         printf(" %d", token);
     }
     printf("\n");

@@ -7,7 +7,7 @@ reference's where there is no compiler. Both give the same bits.
 import logging
 import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from quantize.weights import Header, Shape, Weights, read_weights
 
 MAX_ROLLBACK = 512
 MAX_CANDIDATES = 64
+MAX_RANGES = 8  # of allowed tokens
 CANDIDATE_TOKENS = 1024  # room for what all candidates together play ahead: 16 times 64, or 64 times 16
 KERNEL_VARIABLE = "NOONSONG_KERNEL"
 
@@ -106,7 +107,7 @@ class Engine:
 
     def logits(self, allowed: tuple[TokenRange, ...]) -> NDArray[np.float32]:
         """Logits of the next token for the allowed ranges, one after the other."""
-        self._check_ranges(allowed)
+        _check_ranges(allowed, self.shape.vocabulary)
         return self._backend.logits(self._slot(), allowed)
 
     def sample(
@@ -117,7 +118,7 @@ class Engine:
         The random number is number `position` of the stream `seed` (64 bits): nothing else is remembered,
         so the same seed at the same position draws the same token.
         """
-        self._check_ranges(allowed)
+        _check_ranges(allowed, self.shape.vocabulary)
         return self._backend.sample(self._slot(), allowed, temperatures, top_p, seed, self.position)
 
     def fork(self, count: int) -> "Batch":
@@ -141,15 +142,6 @@ class Engine:
             for row, _ in side:
                 if not 0 <= row < self.shape.side_rows:
                     raise ValueError(f"side row {row} is not one of {self.shape.side_rows}")
-
-    def _check_ranges(self, allowed: tuple[TokenRange, ...]) -> None:
-        at = 0
-        for first, stop in allowed:
-            if not at <= first < stop <= self.shape.vocabulary:
-                raise ValueError(f"{allowed} are not ascending ranges of {self.shape.vocabulary} tokens")
-            at = stop
-        if not allowed:
-            raise ValueError("no token is allowed")
 
 
 class Batch:
@@ -209,7 +201,7 @@ class Batch:
         if not 0 <= candidate < self.count:
             raise ValueError(f"candidate {candidate} is not one of {self.count}")
         engine = self._engine
-        engine._check_ranges(allowed)
+        _check_ranges(allowed, engine.shape.vocabulary)
         if self.position == self.fork:
             return engine._slot()
         ring = engine.shape.window + engine.max_rollback
@@ -219,6 +211,17 @@ class Batch:
         if self._engine._batch is not self:
             raise ValueError("the engine has moved since this fork: fork again")
         return self._engine
+
+
+@lru_cache(maxsize=4096)  # the grammar has few masks
+def _check_ranges(allowed: tuple[TokenRange, ...], vocabulary: int) -> None:
+    at = 0
+    for first, stop in allowed:
+        if not at <= first < stop <= vocabulary:
+            raise ValueError(f"{allowed} are not ascending ranges of {vocabulary} tokens")
+        at = stop
+    if not 1 <= len(allowed) <= MAX_RANGES:
+        raise ValueError(f"{len(allowed)} ranges of tokens; 1 to {MAX_RANGES} are possible")
 
 
 def _backend(weights: Weights, kernel: str | None) -> Reference | Kernel:

@@ -59,8 +59,10 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "ns_feed_candidates": (c_int32, (c_void_p, c_int64, c_int64, c_int64, c_int32, POINTER(_Input))),
     "ns_keep": (None, (c_void_p, c_int32, c_int64, c_int32, c_int64)),
     "ns_logits": (None, (c_void_p, c_int32, POINTER(_Ranges), c_void_p)),
-    "ns_sample": (c_int32, (c_void_p, c_int32, POINTER(_Ranges), POINTER(c_float), c_double, c_uint64)),
-    "ns_random_bits": (c_uint64, (c_uint64, c_uint64)),
+    "ns_sample": (
+        c_int32,
+        (c_void_p, c_int32, POINTER(_Ranges), *(c_float,) * 3, c_double, *(c_uint64,) * 2),
+    ),
 }
 
 
@@ -111,7 +113,6 @@ class Kernel:
         self._input = _Input(0, self._tokens, self._pairs, self._rows, self._weights)
         self._input_ref = byref(self._input)
         self._ranges: dict[tuple[TokenRange, ...], Any] = {}
-        self._temperatures = (c_float * 3)()
 
     @property
     def memory_bytes(self) -> int:
@@ -157,10 +158,8 @@ class Kernel:
         count: int,
     ) -> int:
         """Draw the token that follows the one in `slot` with random number `count` of stream `seed`."""
-        bits = self._c.ns_random_bits(seed & _MASK, count)
-        self._temperatures[:] = list(temperatures)
         ranges = self._allowed(allowed)
-        token: int = self._c.ns_sample(self._engine, slot, ranges, self._temperatures, top_p, bits)
+        token: int = self._c.ns_sample(self._engine, slot, ranges, *temperatures, top_p, seed & _MASK, count)
         return token
 
     def _start(self, weights: Weights, sizes: _Shape) -> None:
@@ -178,14 +177,18 @@ class Kernel:
         self._c.ns_set_tables(self._engine, *(t.ctypes.data for t in held))
 
     def _fill(self, tokens: Sequence[int], sides: Sequence[SideInput]) -> None:
-        at = 0
-        rows, weights = self._rows, self._weights
-        for i, side in enumerate(sides):
-            self._tokens[i] = tokens[i]
-            self._pairs[i] = len(side)
-            for rows[at], weights[at] in side:
+        count = len(tokens)
+        self._tokens[:count] = list(tokens)
+        self._pairs[:count] = [len(side) for side in sides]
+        self._input.count = count
+        if count == 1:  # the way it is while playing: quicker than slices
+            at, rows, weights = 0, self._rows, self._weights
+            for rows[at], weights[at] in sides[0]:
                 at += 1
-        self._input.count = len(tokens)
+            return
+        flat = [pair for side in sides for pair in side]
+        self._rows[: len(flat)] = [row for row, _ in flat]
+        self._weights[: len(flat)] = [weight for _, weight in flat]
 
     def _allowed(self, allowed: tuple[TokenRange, ...]) -> Any:
         known = self._ranges.get(allowed)

@@ -254,17 +254,19 @@ void ns_logits(ns_engine *e, int32_t slot, const ns_ranges *allowed, float *logi
     restore_float_mode(mode);
 }
 
-int32_t ns_sample(ns_engine *e, int32_t slot, const ns_ranges *allowed, const float *temperatures,
-                  double top_p, uint64_t random_bits) {
-    float_mode mode = set_float_mode();
-    int32_t token = e->kernel->sample(e, slot, allowed, temperatures, top_p, random_bits);
-    restore_float_mode(mode);
-    return token;
-}
-
-uint64_t ns_random_bits(uint64_t seed, uint64_t count) {
+/* splitmix64 (Steele, Lea & Flood, OOPSLA 2014). */
+static uint64_t random_bits(uint64_t seed, uint64_t count) {
     uint64_t z = seed + (count + 1) * UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
     return z ^ (z >> 31);
+}
+
+int32_t ns_sample(ns_engine *e, int32_t slot, const ns_ranges *allowed, float rhythm, float pitch, float touch,
+                  double top_p, uint64_t seed, uint64_t count) {
+    float temperatures[3] = {rhythm, pitch, touch};
+    float_mode mode = set_float_mode();
+    int32_t token = e->kernel->sample(e, slot, allowed, temperatures, top_p, random_bits(seed, count));
+    restore_float_mode(mode);
+    return token;
 }

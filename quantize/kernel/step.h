@@ -62,11 +62,8 @@ void ns_keep(ns_engine *e, int32_t candidate, int64_t fork, int32_t depths, int6
 /* Logits of the ranges after the token in `slot`, one range after the other. */
 void ns_logits(ns_engine *e, int32_t slot, const ns_ranges *allowed, float *logits);
 
-/* Draw the token that follows the one in `slot`; temperatures of rhythm, pitch, touch; 64 random bits. */
-int32_t ns_sample(ns_engine *e, int32_t slot, const ns_ranges *allowed, const float *temperatures,
-                  double top_p, uint64_t random_bits);
-
-/* Number `count` of the stream `seed` of splitmix64. */
-uint64_t ns_random_bits(uint64_t seed, uint64_t count);
+/* Draw the token that follows the one in `slot` with number `count` of the stream `seed` of splitmix64. */
+int32_t ns_sample(ns_engine *e, int32_t slot, const ns_ranges *allowed, float rhythm, float pitch, float touch,
+                  double top_p, uint64_t seed, uint64_t count);
 
 #endif
