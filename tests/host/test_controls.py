@@ -12,7 +12,7 @@ TABLE = control_table(["song", "quartet"])
 
 
 @given(st.sampled_from(list(TABLE.values())), st.floats(0, 1))
-def test_every_knob_position_is_an_allowed_value_and_comes_back(control, position) -> None:  # type: ignore[no-untyped-def]
+def test_every_knob_position_is_an_allowed_value_and_comes_back(control, position) -> None:
     value = control.value_at(position)
     assert control.check(value) == value
     if value is not None:
