@@ -120,6 +120,26 @@ class Board:
             raise NoonsongError(f"The board refused a {type(message).__name__}: {reason}.")
         return answer
 
+    def apply(self, message: wire.Message, timeout_s: float = 1.0) -> None:
+        """Send a message and wait until the board has it. Raises NoonsongError when it refuses or is silent."""
+        with self._lock:
+            self._waiting_for = (wire.Ack, wire.Refused)
+            self._session.send(message)
+        self._wake()
+        name = type(message).__name__
+        try:
+            while True:
+                answer = self._replies.get(timeout=timeout_s)
+                if isinstance(answer, wire.Refused) and answer.refused_type == message.TYPE:
+                    raise NoonsongError(f"The board refused a {name}: {wire.REFUSALS.get(answer.reason)}.")
+                with self._lock:
+                    if not self._session.waiting:
+                        return
+        except queue.Empty:
+            raise NoonsongError(f"The board did not answer a {name}: is it connected?") from None
+        finally:
+            self._waiting_for = ()
+
     def wait_open(self, timeout_s: float) -> bool:
         """Wait until a session is open."""
         return self._opened.wait(timeout_s)

@@ -185,6 +185,11 @@ class BoardSession:
         self._send_events(out, now_s)
         return bytes(out)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the board has not acknowledged all that it was sent, or something is still to be sent."""
+        return bool(self._messages or self._unacknowledged)
+
     def next_event_s(self) -> float | None:
         """When the next planned event wants to travel; None when nothing waits."""
         return self._planned[0][0] - HORIZON_S if self._planned else None

@@ -11,8 +11,11 @@
 #include <simavr/avr_spi.h>
 #include <simavr/avr_timer.h>
 #include <simavr/avr_uart.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REC_TX = 1, REC_SPI = 2, REC_PIN = 3, REC_OVERRUN = 4, REC_RESET = 5 };
 enum { UCSRA = 0xC0, UCSRB = 0xC1, UBRRL = 0xC4, UBRRH = 0xC5, UDR = 0xC6, TIFR1 = 0x36 };
@@ -290,7 +293,16 @@ sim_t *sim_new(const char *elf, uint32_t capacity)
 {
 	elf_firmware_t firmware;
 	memset(&firmware, 0, sizeof firmware);
-	if (elf_read_firmware(elf, &firmware) != 0)
+	// simavr tells what it loads on standard output, where a report may be going.
+	fflush(stdout);
+	int out = dup(1), nowhere = open("/dev/null", O_WRONLY);
+	dup2(nowhere, 1);
+	int failed = elf_read_firmware(elf, &firmware);
+	fflush(stdout);
+	dup2(out, 1);
+	close(out);
+	close(nowhere);
+	if (failed)
 		return NULL;
 	sim_t *s = calloc(1, sizeof *s);
 	s->avr = avr_make_mcu_by_name("atmega328p");

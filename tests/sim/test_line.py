@@ -37,9 +37,7 @@ def test_full_rate_both_ways_loses_nothing() -> None:
             traffic.fill()
             traffic.step()
         use = traffic.line_use(sim.cycle - begin[0], sim.received_bytes - begin[1], sim.sent_bytes - begin[2])
-        print(
-            f"\n{traffic.sent_frames} frames, {traffic.pongs} answers; line {use[0]:.1%} and {use[1]:.1%} full"
-        )
+        print(f"\n{traffic.sent_frames} frames, {traffic.pongs} answers; {use[0]:.1%} and {use[1]:.1%} full")
         status = traffic.status
         assert status is not None
         assert (status.bad_frames, status.lost, status.overruns, status.late) == (0, 0, 0, 0)
