@@ -46,6 +46,10 @@ def scale_piece(root: int, beats: int = 64, thick: bool = False) -> SyntheticPie
 def scale_splits(folder: Path, pieces: int = 12) -> tuple[Split, Split]:
     """(train, valid) of scales from two sources, written to a folder."""
     for split, roots in (("train", range(54, 54 + pieces)), ("valid", (60, 61))):
-        rows = [(i, source, 0, scale_piece(root, thick=bool(source))) for source in (0, 1) for i, root in enumerate(roots)]
+        rows = [
+            (i, source, 0, scale_piece(root, thick=bool(source)))
+            for source in (0, 1)
+            for i, root in enumerate(roots)
+        ]
         write_split(folder, split, rows, ("thin", "thick"), ("made",))
     return read_split(folder, "train"), read_split(folder, "valid")
