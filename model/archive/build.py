@@ -1,6 +1,7 @@
 """Builds an archive from sources: finds what is new, reads it on all cores, stores it, resumes."""
 
 import os
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from model.archive.pool import Pool
 from model.archive.reading import has_spare_reader, parse, reader_of
 from model.archive.sources import Item, find_items
 from model.archive.store import Parsed, Writer
+from model.errors import NoonsongError
 
 COMMIT_EVERY_S = 2.0
 DEFAULT_LIMIT_S = 300.0
@@ -32,26 +34,41 @@ def build(
     for source in sources:
         next(find_items(source), None)
     counts: Counter[str] = Counter()
-    with Writer(folder) as writer:
-
-        def fresh() -> Iterator[Item]:
-            for source in sources:
-                for item in find_items(source):
-                    if writer.has(item, reader_of(item)):
-                        counts["cached"] += 1
-                        watch("cached", item)
-                    else:
-                        yield item
-
-        committed = time.monotonic()
-        for parsed in read(fresh(), workers, limit_s):
-            status = writer.add(parsed)
-            counts[status] += 1
-            watch(status, parsed.item)
-            if time.monotonic() - committed > COMMIT_EVERY_S:
-                writer.commit()
-                committed = time.monotonic()
+    try:
+        with Writer(folder) as writer:
+            _fill(writer, sources, workers, limit_s, watch, counts)
+    except sqlite3.Error as error:
+        raise NoonsongError(
+            f"the archive in {folder} cannot be written ({error}): is the disk full? What was read is kept"
+        ) from error
     return counts
+
+
+def _fill(
+    writer: Writer,
+    sources: list[str],
+    workers: int,
+    limit_s: float,
+    watch: Callable[[str, Item], None],
+    counts: Counter[str],
+) -> None:
+    def fresh() -> Iterator[Item]:
+        for source in sources:
+            for item in find_items(source):
+                if writer.has(item, reader_of(item)):
+                    counts["cached"] += 1
+                    watch("cached", item)
+                else:
+                    yield item
+
+    committed = time.monotonic()
+    for parsed in read(fresh(), workers, limit_s):
+        status = writer.add(parsed)
+        counts[status] += 1
+        watch(status, parsed.item)
+        if time.monotonic() - committed > COMMIT_EVERY_S:
+            writer.commit()
+            committed = time.monotonic()
 
 
 def read(items: Iterable[Item], workers: int = 0, limit_s: float = DEFAULT_LIMIT_S) -> Iterator[Parsed]:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,18 @@ class Archive:
             raise NoonsongError(
                 f"there is no archive in {folder}: `noonsong archive build --out {folder}` makes one"
             )
-        with closing(self._connect()) as db:
+        with self._open() as db:
             check_format(db, self.path)
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60)
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as db:
+            try:
+                yield db
+            except sqlite3.DatabaseError as error:
+                raise NoonsongError(
+                    f"{self.path} cannot be read ({error}): if it is damaged, move it away and build again"
+                ) from error
 
     def pieces(self, split: str | None = None, collection: str | None = None) -> Iterator[Piece]:
         """Pieces in the order in which they came, one at a time; of one split, or of all with None."""
@@ -120,7 +127,7 @@ class Archive:
             if value is not None:
                 conditions.append(f"{column} = ?")
                 values.append(value)
-        with closing(self._connect()) as db:
+        with self._open() as db:
             # By id in stretches: a reader that holds one query open for an hour would keep the log growing.
             last = 0
             where = " AND ".join(["id > ?", *conditions])
@@ -132,7 +139,7 @@ class Archive:
 
     def counts(self) -> dict[str, Any]:
         """Pieces and notes by collection, split and source, clusters, and rejections by reason."""
-        with closing(self._connect()) as db:
+        with self._open() as db:
 
             def table(column: str) -> dict[str, dict[str, int]]:
                 rows = db.execute(
@@ -163,7 +170,7 @@ class Archive:
 
     def rejected(self) -> Iterator[tuple[str, str, str]]:
         """(collection, path, reason) of every file that gave no piece of its own."""
-        with closing(self._connect()) as db:
+        with self._open() as db:
             yield from db.execute(
                 "SELECT collection, path, reason FROM pieces WHERE status != 'ok' ORDER BY collection, path"
             )

@@ -244,6 +244,17 @@ def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_damaged_archive_is_said_to_be(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "mine", 20)
+    build(tmp_path / "out", [str(tmp_path / "mine")], workers=1)
+    path = tmp_path / "out" / FILE_NAME
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(NoonsongError, match="damaged"):
+        list(Archive(tmp_path / "out").pieces())
+
+
 def test_reading_while_it_is_written(tmp_path: Path) -> None:
     item = Item("mine", str(tmp_path), "a.krn", "1")
     (tmp_path / "a.krn").write_text(tune(1))
