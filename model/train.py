@@ -278,7 +278,8 @@ class Run:
         figures = {name: asdict(measure(self.network, s, self.device)) for name, s in self.valid.items()}
         self.network.train()
         row = {
-            "step": self.step, "tokens": self.step * self.config.batch_tokens, "loss": loss,
+            "step": self.step, "tokens": self.step * self.config.batch_tokens,
+            "loss": loss if math.isfinite(loss) else None,
             "seconds": seconds, **figures,
         }  # fmt: skip
         self.metrics.append(row)

@@ -41,6 +41,11 @@ def _child(data: Path, out: Path, **environment: str) -> "subprocess.Popen[str]"
     )  # fmt: skip
 
 
+def _line(child: "subprocess.Popen[str]") -> str:
+    assert child.stdout is not None
+    return child.stdout.readline()
+
+
 def _same_weights(path: Path, run) -> None:
     saved = torch.load(path, weights_only=True)
     assert saved["step"] == run.step
@@ -61,7 +66,9 @@ def test_checkpoints_are_kept_from_step_0(unbroken):
     kept = sorted((unbroken.out / "checkpoints").glob("*.pt"))
     steps = [torch.load(path, weights_only=True)["step"] for path in kept]
     assert steps == [0, 8, 15, 30, 60, 120]
-    assert len((unbroken.out / "metrics.jsonl").read_text().splitlines()) == len(unbroken.metrics)
+    lines = (unbroken.out / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [row["step"] for row in unbroken.metrics]
+    assert "NaN" not in lines[0]
 
 
 def test_killed_at_random_moments_it_ends_as_the_unbroken_run(data, tmp_path, unbroken):
@@ -69,7 +76,7 @@ def test_killed_at_random_moments_it_ends_as_the_unbroken_run(data, tmp_path, un
     for _ in range(3):
         child = _child(data, tmp_path)
         for _ in range(moments.randrange(2, 60)):
-            if not child.stdout.readline():
+            if not _line(child):
                 break
         child.send_signal(signal.SIGKILL)
         child.communicate()
@@ -82,7 +89,7 @@ def test_killed_at_random_moments_it_ends_as_the_unbroken_run(data, tmp_path, un
 def test_an_interrupt_saves_the_step_it_is_at(data, tmp_path, unbroken):
     child = _child(data, tmp_path)
     for _ in range(20):
-        child.stdout.readline()
+        _line(child)
     child.send_signal(signal.SIGTERM)
     child.communicate()
     assert child.returncode == 130
