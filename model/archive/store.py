@@ -214,30 +214,44 @@ class Writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = not self.path.exists()
             self.db = sqlite3.connect(self.path, timeout=1, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise NoonsongError(f"no archive can be written in {folder} ({error})") from error
+        with self._closed_on_failure():
             if fresh:
                 self.db.execute(f"PRAGMA user_version = {FORMAT}")
             check_format(self.db, self.path)
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.execute("PRAGMA synchronous = NORMAL")
             self.db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise NoonsongError(f"no archive can be written in {folder} ({error})") from error
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            self.db.close()
+            if "locked" in str(error):
+                raise NoonsongError(
+                    f"another build is writing {self.path}: wait for it, or stop it"
+                ) from error
+            raise NoonsongError(f"no archive can be written at {self.path} ({error})") from error
+        except BaseException:
+            self.db.close()
+            raise
 
     def __enter__(self) -> "Writer":
-        self._begin()
+        with self._closed_on_failure():
+            self._begin()
         return self
 
     def _begin(self) -> None:
         # Taken at once and kept, so that a second build learns of the first before it has done any work.
-        try:
-            self.db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise NoonsongError(f"another build is writing {self.path}: wait for it, or stop it") from error
+        self.db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, *_: object) -> None:
-        if self.db.in_transaction:
-            self.db.execute("COMMIT")
-        self.db.close()
+        with closing(self.db):
+            if self.db.in_transaction:
+                self.db.execute("COMMIT")
 
     def commit(self) -> None:
         """Make what was added durable."""

@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def write_tunes(folder: Path, count: int) -> None:
 
 
 def rows(folder: Path, columns: str, order: str = "path") -> list[tuple[object, ...]]:
-    with sqlite3.connect(folder / FILE_NAME) as db:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as db:
         return db.execute(f"SELECT {columns} FROM pieces ORDER BY {order}").fetchall()
 
 
@@ -211,7 +212,7 @@ def test_a_stopped_build_resumes(tmp_path: Path, how: signal.Signals) -> None:
 
 def _read(out: Path) -> int:
     try:
-        with sqlite3.connect(f"file:{out / FILE_NAME}?mode=ro", uri=True) as db:
+        with closing(sqlite3.connect(f"file:{out / FILE_NAME}?mode=ro", uri=True)) as db:
             return int(db.execute("SELECT COUNT(*) FROM pieces").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
