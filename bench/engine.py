@@ -52,7 +52,6 @@ class Ours:
         """A token in and a token drawn out of all."""
         self.bare_step(position)
         self.engine.sample(ALL, (1.0, 1.0, 1.0), 0.95, 1)
-        self.engine.truncate(position)
 
     def bare_step(self, position: int) -> None:
         """A token in."""

@@ -1,9 +1,10 @@
 """What a player could install instead: the same network in torch and onnxruntime, keys and values kept.
 
-Each is a `Rival`: `feed(position)` computes one token's logits with `position` tokens remembered, as often
-as wanted. One core each.
+Each is a `Rival`: `feed(position, batch)` computes one token's logits with `position` tokens remembered and
+draws the next token by plain means, as often as wanted. One core each.
 """
 
+import logging
 import os
 import tempfile
 import warnings
@@ -119,7 +120,8 @@ def _torch(name: str, step: nn.Module, network: Transformer) -> Rival:
         if key not in prepared:
             prepared[key] = inputs(network.shape, position, batch)
         with torch.inference_mode():
-            step(*prepared[key])
+            logits = step(*prepared[key])[0]
+            torch.multinomial(torch.softmax(logits, -1), 1)
 
     def prefill(count: int) -> None:
         rows = torch.arange(SIDE_PAIRS).expand(1, count, -1)
@@ -137,7 +139,9 @@ def onnx_rivals(network: Transformer) -> list[Rival]:
     with tempfile.TemporaryDirectory() as folder:
         exact, rounded = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         _export(network, exact)
+        logging.disable(logging.WARNING)  # it recommends a preparation that this graph does not need
         quantize_dynamic(exact, rounded, per_channel=True, weight_type=QuantType.QInt8)
+        logging.disable(logging.NOTSET)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -179,7 +183,12 @@ def _onnx(name: str, session: Any, shape: Shape) -> Rival:
         if key not in bound:
             bound[key] = _bind(session, shape, position, batch)
         session.run_with_iobinding(bound[key])
+        logits = bound[key].get_outputs()[0].numpy()
+        reached = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
+        for one, share in zip(reached, random.random(batch), strict=True):
+            one.searchsorted(share * one[-1])
 
+    random = np.random.default_rng(0)
     return Rival(name, feed, None)
 
 
