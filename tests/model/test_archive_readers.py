@@ -14,6 +14,8 @@ from model.archive.piece import FLAT_VELOCITY, Reading, Rejected
 from model.archive.read_abc import key_signature, read_abc
 from model.archive.read_humdrum import read_humdrum
 from model.archive.read_midi import read_midi
+from model.archive.read_music21 import read_with_music21
+from model.archive.read_score import read_score
 from model.archive.reading import parse
 from model.archive.sources import Item
 from model.archive.voices import voice_of_name, voice_of_program, voice_of_sound, voices_of_staves
@@ -324,6 +326,14 @@ class TestMusicXml:
         assert reading.notes["velocity"][:3].tolist() == [50, 86, 86]
         assert set(reading.notes["voice"].tolist()) == {STRINGS}
         assert reading.records["COM"] == "Nobody"
+
+    def test_the_spare_reader_agrees(self) -> None:
+        usual, spare = read_score(musicxml(WALTZ)), read_with_music21(musicxml(WALTZ))
+        assert onsets(spare) == onsets(usual)
+        assert spare.bars == usual.bars == ((-48, 72),)
+        assert set(spare.notes["voice"].tolist()) == {STRINGS}
+        with pytest.raises(Rejected, match="neither verovio nor music21"):
+            read_with_music21(musicxml(WALTZ).replace("<step>C</step>", "<step>H</step>"))
 
     def test_compressed(self, tmp_path: Path) -> None:
         buffer = io.BytesIO()
