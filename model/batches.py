@@ -14,6 +14,7 @@ from model.tokens import END
 
 DROP_EACH = 0.15  # so that each side input may be left out
 DROP_ALL = 0.10  # and all of them
+AT_START = 0.15  # of the sequences begin with a piece's END: there the sources have to tell it all
 TEMPER = 0.6  # weight of a source = notes ** TEMPER: the small ones are heard, the large one still leads
 GOLDEN = (5**0.5 - 1) / 2  # its multiples fill the unit interval evenly, whatever their number
 
@@ -92,11 +93,18 @@ class Batches:
         offset, order = self._orders[source, epoch]
         return begin + offset + int(order[which]) * self.time
 
+    def _piece_start(self, source: int, at: int) -> int:
+        """Where the piece that holds step `at` begins, if a whole sequence fits from there on."""
+        start = int(self.starts[np.searchsorted(self.starts, at, side="right") - 1])
+        return start if start + self.time < self.spans[source][1] else at
+
     def _sequence(
         self, number: int, source: int, turn: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         random = np.random.default_rng([self.seed, 1, number])
         at = self._chunk(source, turn)
+        if random.random() < AT_START:
+            at = self._piece_start(source, at)
         steps = self.split.steps[at : at + self.time + 1]
         first_piece = int(np.searchsorted(self.starts, at, side="right")) - 1
         # Each piece in the sequence has its own key and its own choice of side inputs.

@@ -126,6 +126,15 @@ def test_every_chunk_is_read_before_any_is_read_again(data):
     assert np.bincount(sources) / 2000 == pytest.approx(batches.shares, abs=0.01)
 
 
+def test_some_sequences_begin_where_a_piece_begins(data):
+    from model.dataset import read_split
+    from model.tokens import END
+
+    batches = Batches(read_split(data, "train"), 100, 32, seed=1)
+    begun = (batches.batch(0).token[:, 0] == END).mean()
+    assert 0.05 < begun < 0.35
+
+
 def test_a_batch_depends_on_seed_and_step_alone(data):
     from model.dataset import read_split
 
