@@ -19,6 +19,7 @@ class BuildKernel(build_ext):
         compile_py = runpy.run_path(str(Path(__file__).parent / "quantize/kernel/compile.py"))
         output = Path(self.get_ext_fullpath(ext.name))
         output.parent.mkdir(parents=True, exist_ok=True)
+        output.unlink(missing_ok=True)  # an older build
         try:
             kernels = compile_py["compile_kernel"](output)
             print("compiled the kernels", ", ".join(kernels))
