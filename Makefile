@@ -55,7 +55,7 @@ $(VENV)/.play: pyproject.toml setup.py $(wildcard quantize/kernel/*) | $(VENV)/b
 
 # What learning and testing need.
 $(VENV)/.dev: pyproject.toml setup.py $(wildcard quantize/kernel/*) | $(VENV)/bin/python
-	$(INSTALL) '.[train,dev]'
+	$(INSTALL) '.[train,dev,bench]'
 	@touch $@ $(VENV)/.play
 
 clean:

@@ -106,18 +106,3 @@ def test_a_turned_knob_moves_its_control(board: SimBoard, small_weights: Path, t
     last = dict(moves)
     assert last["temperature"] == pytest.approx(2.0)
     assert last["density"] is None  # lowest position: as you like
-
-
-def test_unplugged_and_plugged_in_again(board: SimBoard, small_weights: Path, tmp_path: Path) -> None:
-    process = play(board, small_weights, tmp_path)
-    said = wait_until_said(process, b"is ready")
-    board.unplug()
-    said += wait_until_said(process, b"No board found")  # it has let go of the old port, so the name is free
-    assert b"is gone" in said
-    board.plug()
-    said += wait_until_said(process, b"is ready")
-    before = len(gate_changes(board))
-    wait_for_gates(board, before + 4)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=15)
-    assert process.returncode == 0, said.decode()
