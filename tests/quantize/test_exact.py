@@ -65,8 +65,8 @@ def test_a_full_window_of_the_default_shape(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def arm_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not shutil.which(ARM_COMPILER) or not shutil.which(EMULATOR):
-        pytest.skip(f"{ARM_COMPILER} and {EMULATOR} are not installed")
+    for tool in (ARM_COMPILER, EMULATOR):
+        assert shutil.which(tool), f"{tool} is missing: make packages installs it"
     program = tmp_path_factory.mktemp("arm") / "replay"
     names = compile_kernel(program, ARM_COMPILER, link=("-static", "-lm"), sources=(replay.PROGRAM,))
     assert names == ["scalar", "neon", "dotprod"]
