@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from host.board_events import ZERO_VOLT_PITCH
-from host.outputs.midi_ports import APIS
+from host.midi_ports import APIS
 from model.errors import NoonsongError
 from model.tokens import VOICE_NAMES
 
@@ -64,6 +64,16 @@ class Board(_Section, frozen=True):
     zero_pitch: Annotated[int, msgspec.Meta(ge=0, le=127)] = ZERO_VOLT_PITCH
 
 
+class Panel(_Section, frozen=True):
+    """The page that shows and plays the box."""
+
+    port: Annotated[int, msgspec.Meta(ge=1024, le=65535)] = 1200
+    network: bool = False  # also for other devices, with a pairing code
+    spectators: bool = False  # devices that are not paired may look on
+    names: tuple[str, ...] = ()  # further names of this machine, as a proxy or a name server may give it
+    browser: bool = True
+
+
 class Config(_Section, frozen=True):
     """The whole file."""
 
@@ -72,6 +82,7 @@ class Config(_Section, frozen=True):
     midi: Midi = Midi()
     board: Board = Board()
     day: Day = Day()
+    panel: Panel = Panel()
 
 
 def load_config(path: Path | None) -> Config:
@@ -131,6 +142,7 @@ def _fields(path: list[str]) -> tuple[str, ...]:
         "midi": Midi.__struct_fields__,
         "board": Board.__struct_fields__,
         "day": Day.__struct_fields__,
+        "panel": Panel.__struct_fields__,
         "outputs": MidiPort.__struct_fields__,
     }
     return kinds[path[-1]] if path else Config.__struct_fields__
