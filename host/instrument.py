@@ -12,7 +12,6 @@ from host.config import Day
 from host.day import next_wake, resting
 from host.events import Move
 from host.outputs.base import Output
-from host.outputs.midi import MidiOutput
 from host.performance import Performance
 from host.piece import Piece
 from host.priority import ordinary, real_time
@@ -138,15 +137,14 @@ class Instrument:
             if self.now_s() >= next_watch_s:
                 next_watch_s = self.now_s() + WATCH_PORTS_S
                 for output in self.outputs:
-                    if isinstance(output, MidiOutput):
-                        self._watch(output)
+                    self._watch(output)
 
     def _rest_or_play(self) -> None:
         local = datetime.datetime.now()
         self.resting_until = next_wake(self._day, local) if resting(self._day, local) else None
         self.performance.rest(self.resting_until is not None)
 
-    def _watch(self, output: MidiOutput) -> None:
+    def _watch(self, output: Output) -> None:
         before = output.state
         try:
             output.watch()

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from host.controls import Control
 from host.instrument import Instrument
-from host.outputs.midi import MidiOutput
 from model.tokens import PPQN, VOICE_NAMES
 
 FRAMES_PER_S = 8
@@ -119,7 +118,8 @@ class Terminal:
         for row in cells:
             row[now_column] = ("│", "dim")
         planned = [spelled.note for spelled, _ in list(performance.player.planned) if spelled.note]
-        for note in [*list(performance.recent), *planned]:
+        recent = [spelled.note for spelled in list(performance.recent) if spelled.note]
+        for note in [*recent, *planned]:
             coming = note.tick > now_tick
             row = cells[ROLL_ROWS - 1 - min(max((note.pitch - LOWEST_PITCH) // 4, 0), ROLL_ROWS - 1)]
             column = note.tick // TICKS_PER_COLUMN - first
@@ -136,8 +136,8 @@ class Terminal:
 
     def _state(self) -> Text:
         instrument = self._instrument
-        outputs = [o.state if isinstance(o, MidiOutput) else o.name for o in instrument.outputs]
-        recent = list(instrument.performance.recent)
+        outputs = [output.state for output in instrument.outputs]
+        recent = [spelled.note for spelled in list(instrument.performance.recent) if spelled.note]
         until = instrument.resting_until
         lines = [
             *([f"resting until {until:%a %H:%M}"] if until else []),

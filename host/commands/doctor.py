@@ -17,7 +17,7 @@ from serial.tools import list_ports
 from host.commands.common import load_journal_path, released_weights
 from host.config import Config, load_config
 from host.history import History
-from host.outputs.midi_ports import MidiPorts, match_port
+from host.midi_ports import MidiPorts, match_port
 from host.priority import ordinary, real_time
 from model.errors import NoonsongError
 from quantize.engine import Engine

@@ -17,11 +17,11 @@ from host.config import Config
 from host.instrument import Instrument
 from host.knobs import Knobs
 from host.midi_file import default_channels
+from host.midi_ports import MidiPorts
 from host.outputs.base import Output
 from host.outputs.cv import CvOutput
 from host.outputs.event_log import EventLog
 from host.outputs.midi import MidiOutput
-from host.outputs.midi_ports import MidiPorts
 from host.outputs.recording import Recording
 from host.performance import Performance
 from host.piece import Piece, set_aside

@@ -5,7 +5,7 @@ import json
 
 from serial.tools import list_ports
 
-from host.outputs.midi_ports import APIS, MidiPorts
+from host.midi_ports import APIS, MidiPorts
 from model.errors import NoonsongError
 
 

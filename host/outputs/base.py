@@ -22,6 +22,14 @@ class Output:
         self.last_fault = ""
         self._held: set[NoteOff] = set()
 
+    @property
+    def state(self) -> str:
+        """What it is connected to, in words."""
+        return self.name
+
+    def watch(self) -> None:
+        """Look whether the device is still there, or there again. Called now and then, off the audio path."""
+
     def send(self, event: OutputEvent, due_s: float) -> None:
         """Sound one event, due at the monotonic time `due_s`."""
         if isinstance(event, NoteOn):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import mido
 
 from host.events import NoteOn, OutputEvent
+from host.midi_ports import VIRTUAL_NAME, MidiPorts, match_port
 from host.outputs.base import Output
-from host.outputs.midi_ports import VIRTUAL_NAME, MidiPorts, match_port
 from model.errors import NoonsongError
 
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import rtmidi
 
+from host.midi_ports import MidiPorts, quiet_stderr
 from host.outputs.midi import MidiOutput
-from host.outputs.midi_ports import MidiPorts, quiet_stderr
 from tests.host.test_kill import ROOT
 
 SERVER = f"noonsong-test-{os.getpid()}"

@@ -4,7 +4,8 @@ import contextlib
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import mido
 import rtmidi
@@ -19,11 +20,15 @@ APIS = {
     "windows": ("WINDOWS_MM", "winmm"),
 }
 VIRTUAL_NAME = "noonsong"
+_STDERR = threading.RLock()  # one at a time, or what is put back is the other's nowhere
 _NOT_GEAR = ("*midi through*", "*noonsong*", "*rtmidi*")  # never chosen unless named
 
 
+OnMessage = Callable[[tuple[int, ...], float], None]  # the bytes of one message, when it came (monotonic)
+
+
 class MidiPorts:
-    """Lists and opens output ports."""
+    """Lists and opens the ports of one interface."""
 
     def __init__(self, api: str = "auto") -> None:
         """`api`: one of APIS, or auto for the first that answers.
@@ -40,12 +45,14 @@ class MidiPorts:
                 continue
             try:
                 with quiet_stderr():
-                    self._lister = rtmidi.MidiOut(compiled[rtmidi_name], name="noonsong-ports")
+                    self._number = compiled[rtmidi_name]
+                    self._lister = rtmidi.MidiOut(self._number, name="noonsong-ports")
                     self._lister.get_ports()
             except (OSError, RuntimeError):
                 tried.append(name)
                 continue
             self.api = name
+            self._input_lister: rtmidi.MidiIn | None = None
             return
         raise NoonsongError(
             f"no MIDI: {' and '.join(tried) or api} did not answer. Load the sequencer (modprobe snd-seq),"
@@ -56,6 +63,29 @@ class MidiPorts:
         """Every output port there is now."""
         with quiet_stderr():
             return list(self._lister.get_ports())
+
+    def input_names(self) -> list[str]:
+        """Every input port there is now."""
+        with quiet_stderr():
+            if self._input_lister is None:
+                self._input_lister = rtmidi.MidiIn(self._number, name="noonsong-ports")
+            return list(self._input_lister.get_ports())
+
+    def open_input(self, name: str, on_message: OnMessage, now_s: Callable[[], float]) -> "Input":
+        """Listen to a port by its exact name, clock and active sensing included; "virtual" makes a port of
+        our own. `on_message` is called on a thread of the interface's and must not raise.
+
+        Raises NoonsongError when it cannot be opened.
+        """
+        with _refusal(name), quiet_stderr():
+            port = rtmidi.MidiIn(self._number, name=VIRTUAL_NAME)
+            port.ignore_types(sysex=True, timing=False, active_sense=False)
+            port.set_callback(lambda event, _: on_message(tuple(event[0]), now_s()))
+            if name == "virtual":
+                port.open_virtual_port("in")
+            else:
+                port.open_port(port.get_ports().index(name), name="in")
+        return Input(name, port)
 
     def open(self, name: str) -> "mido.ports.BaseOutput":
         """Open a port by its exact name. Raises NoonsongError when it cannot be."""
@@ -68,26 +98,41 @@ class MidiPorts:
             return mido.open_output(VIRTUAL_NAME, virtual=True, api=self._mido_name, client_name=VIRTUAL_NAME)
 
 
+class Input:
+    """An input that is listened to."""
+
+    def __init__(self, name: str, port: "rtmidi.MidiIn") -> None:
+        """Made by `MidiPorts.open_input`."""
+        self.name = name
+        self._port = port
+
+    def close(self) -> None:
+        """Listen no more."""
+        with quiet_stderr():
+            self._port.cancel_callback()
+            self._port.close_port()
+            self._port.delete()
+
+
 def match_port(pattern: str, names: Sequence[str]) -> str | None:
     """The first port whose name is, contains or matches (*, ?) the pattern, whatever its case.
 
     "auto" is the first that looks like gear. The numbers that ALSA puts behind a name do not count.
     """
-    lowered = [(name, _bare(name)) for name in names]
-    if pattern == "auto":
-        gear = (name for name, low in lowered if not any(fnmatch.fnmatch(low, no) for no in _NOT_GEAR))
-        return next(gear, None)
-    wanted = _bare(pattern)
-    for name, low in lowered:
-        if low == wanted:
-            return name
-    for name, low in lowered:
-        if wanted in low or fnmatch.fnmatch(low, wanted):
-            return name
-    return None
+    exact = [name for name in names if bare_name(name) == bare_name(pattern)]
+    return next((name for name in (*exact, *names) if port_matches(pattern, name)), None)
 
 
-def _bare(name: str) -> str:
+def port_matches(pattern: str, name: str) -> bool:
+    """Whether one port's name matches a pattern as in match_port."""
+    low, wanted = bare_name(name), bare_name(pattern)
+    if wanted == "auto":
+        return not any(fnmatch.fnmatch(low, no) for no in _NOT_GEAR)
+    return wanted in low or fnmatch.fnmatch(low, wanted)
+
+
+def bare_name(name: str) -> str:
+    """A port's name in small letters, without the numbers that ALSA puts behind it: the same after a replug."""
     return re.sub(r" \d+:\d+$", "", name).lower()
 
 
@@ -102,12 +147,13 @@ def _refusal(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Keep the complaints of the sound libraries off the player's screen: our own sentence follows."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _STDERR:
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
