@@ -25,8 +25,8 @@ from quantize.kernel.compile import CompileError, compile_kernel
 from quantize.kernel_library import kernels
 
 SHAPES = {
-    "0.8M": {"width": 128, "layers": 4, "heads": 4},
-    "6M": {"width": 320, "layers": 5, "heads": 10},
+    "0.8M": {"width": 128, "layers": 4, "heads": 4, "window": 512},
+    "6M": {"width": 320, "layers": 5, "heads": 10, "window": 512},
 }
 POSITIONS = (10, 255, 511)
 ALL = ((0, VOCABULARY_SIZE),)
@@ -94,7 +94,7 @@ def measure(sizes: dict[str, int], quick: bool) -> dict[str, Any]:
     import torch
 
     from bench import rivals
-    from model.transformer import rotary_turns
+    from model.shape import rotary_turns
     from quantize.quantize import tensors_of
     from quantize.weights import make_header, write_weights
 

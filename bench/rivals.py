@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.transformer import Shape, Transformer, norm, rotary_turns, rotate
+from model.shape import Shape, rotary_turns
+from model.transformer import Transformer, norm, rotate
 
 SIDE_PAIRS = 5
 

@@ -63,14 +63,13 @@ def engine_logits(engine: Any) -> Logits:
 
 def float_logits(weights_file: Path, checkpoint: int = -1) -> Logits:
     """The same from the torch network with the file's weights, all sums in float32."""
-    import msgspec
     import torch
 
-    from model.transformer import Shape, Transformer
+    from model.transformer import Transformer
     from quantize.weights import Matrix, read_weights
 
     weights = read_weights(weights_file, checkpoint)
-    network = Transformer(Shape(**msgspec.to_builtins(weights.header.shape))).eval()
+    network = Transformer(weights.header.shape).eval()
 
     def tensor(matrix: Matrix) -> torch.Tensor:
         return torch.from_numpy(matrix.q.astype(np.float32) * matrix.quant_scales[:, None])

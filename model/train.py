@@ -29,8 +29,9 @@ from model.batches import Batch, Batches, fixed_sequences
 from model.dataset import Split
 from model.errors import NoonsongError
 from model.muon import Muon
+from model.shape import Shape
 from model.tokens import DURATIONS, FIRST_NOTE, FIRST_TOUCH, VELOCITIES
-from model.transformer import Shape, Transformer
+from model.transformer import Transformer
 
 LOG2 = math.log(2)
 

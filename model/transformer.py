@@ -19,50 +19,15 @@ Rotary positions: Su et al. 2021, arXiv:2104.09864. Sliding window: Beltagy et a
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model import tokens
-from model.conditioning import PHASE_ROW, PHASES, SIDE_ROWS
+from model.conditioning import PHASE_ROW, PHASES
+from model.shape import Shape, rotary_turns
 from model.tokens import DURATIONS, PPQN, VELOCITIES, VOCABULARY_SIZE, VOICES
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a network; `window` and `period` in tokens."""
-
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    window: int = 512
-    period: int = 4096  # a power of two, well over the window
-    rotary_base: float = 1000.0
-    vocabulary: int = VOCABULARY_SIZE
-    side_rows: int = SIDE_ROWS
-
-    @property
-    def hidden(self) -> int:
-        """Width of the layer between `up` and `down`."""
-        return 4 * self.width
-
-    @property
-    def head_width(self) -> int:
-        """Numbers a head."""
-        return self.width // self.heads
-
-    def as_dict(self) -> dict[str, int | float]:
-        """For checkpoints and the weights file's header."""
-        return asdict(self)
-
-
-def rotary_turns(shape: Shape) -> list[int]:
-    """Whole turns in `period` steps for each pair of a head's numbers: [head_width / 2], at least 1."""
-    pairs = shape.head_width // 2
-    turns = [shape.period / (2 * math.pi) * shape.rotary_base ** (-j / pairs) for j in range(pairs)]
-    return [max(1, round(t)) for t in turns]
 
 
 def part_rows() -> tuple[list[list[int]], int]:

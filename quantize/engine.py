@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from model.conditioning import SideInput
 from model.errors import NoonsongError
+from model.shape import Shape
 from model.tokens import TokenRange
 from quantize.kernel_library import Kernel, kernels
 from quantize.reference import Reference
 from quantize.sampling import Temperatures
-from quantize.weights import Header, Shape, Weights, read_weights
+from quantize.weights import Header, Weights, read_weights
 
 MAX_ROLLBACK = 512
 MAX_CANDIDATES = 64
-MAX_RANGES = 8  # of allowed tokens
 CANDIDATE_TOKENS = 1024  # room for what all candidates together play ahead: 16 times 64, or 64 times 16
 KERNEL_VARIABLE = "NOONSONG_KERNEL"
 
@@ -220,8 +220,8 @@ def _check_ranges(allowed: tuple[TokenRange, ...], vocabulary: int) -> None:
         if not at <= first < stop <= vocabulary:
             raise ValueError(f"{allowed} are not ascending ranges of {vocabulary} tokens")
         at = stop
-    if not 1 <= len(allowed) <= MAX_RANGES:
-        raise ValueError(f"{len(allowed)} ranges of tokens; 1 to {MAX_RANGES} are possible")
+    if not allowed:
+        raise ValueError("no token is allowed: name at least one range")
 
 
 def _backend(weights: Weights, kernel: str | None) -> Reference | Kernel:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from model.batches import Batch, fixed_sequences
 from model.errors import NoonsongError
+from model.shape import Shape, rotary_turns
 from model.tokens import VOCABULARY_SIZE
 from model.train import Measure, measure
-from model.transformer import Shape, Transformer, rotary_turns
+from model.transformer import Transformer
 from quantize.engine import Engine
 from quantize.reference import Reference
 from quantize.weights import Matrix, Tensors, make_header, read_weights, write_weights

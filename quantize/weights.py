@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 
 from model.conditioning import MAX_SOURCES, SIDE_ROWS
 from model.errors import NoonsongError
+from model.shape import Shape
 from model.tokens import VOCABULARY_SIZE, vocabulary_hash
 
 MAGIC = "noonsong-weights"
@@ -32,29 +33,6 @@ LARGEST_FILE = 1 << 30
 Int8s = NDArray[np.int8]
 Floats = NDArray[np.float32]
 Tensors = Mapping[str, NDArray[Any]]
-
-
-class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sizes of a network that the kernels can play; `window` and `period` in tokens."""
-
-    width: Annotated[int, msgspec.Meta(ge=16, le=1024, multiple_of=16)]
-    layers: Annotated[int, msgspec.Meta(ge=1, le=32)]
-    heads: Annotated[int, msgspec.Meta(ge=1, le=64)]
-    window: Annotated[int, msgspec.Meta(ge=16, le=2048, multiple_of=16)]
-    period: Annotated[int, msgspec.Meta(ge=32, le=1 << 16)]
-    rotary_base: float
-    vocabulary: int
-    side_rows: int
-
-    @property
-    def hidden(self) -> int:
-        """Width of the layer between `up` and `down`."""
-        return 4 * self.width
-
-    @property
-    def head_width(self) -> int:
-        """Numbers a head."""
-        return self.width // self.heads
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,8 +10,9 @@ import torch
 from model.batches import Batch
 from model.conditioning import SIDE_ROWS
 from model.errors import NoonsongError
+from model.shape import Shape
 from model.tokens import END, VOCABULARY_SIZE
-from model.transformer import Shape, Transformer
+from model.transformer import Transformer
 from quantize import quantize
 from quantize.engine import Engine
 from quantize.weights import read_header
