@@ -18,7 +18,7 @@ from host.journal import Journal, Past
 from host.player import Player
 from host.scheduler import Scheduler, TimedNote
 from model.errors import NoonsongError
-from model.tokens import PPQN, Note
+from model.tokens import PPQN
 
 LOOKAHEAD_TICKS = 8 * PPQN
 START_S = 0.1  # from start to the first note: time to plan what follows it
@@ -48,7 +48,9 @@ class Performance:
         self.controls = dict(player.settings.controls)
         self.asked = dict(self.controls)  # as they will be when the moves that wait have been made
         self.commit_s = commit_s
-        self.recent: deque[Note] = deque(maxlen=512)  # for those who look on
+        # For those who look on.
+        self.recent: deque[Spelled] = deque(maxlen=512)
+        self.moved_by: dict[str, str] = {}
         self.wakeup = threading.Event()  # set when a step is wanted sooner than it said
         self.journal_fault = ""
         self.refused_moves = 0
@@ -81,6 +83,7 @@ class Performance:
             self._write(lost, now_s)
             rows += lost
             self.player.plan_note()
+        self.recent.extend(rows)
         unplayed = [s for s in rows if s.position > played_position and s.note is not None]
         self.clock.run(now_s)
         self.clock.move_to((unplayed or [self.player.planned[-1][0]])[0].tick, now_s + START_S)
@@ -98,6 +101,7 @@ class Performance:
             return
         self._moves.append(checked)
         self.asked[checked.control] = checked.value
+        self.moved_by[checked.control] = checked.who
         self.wakeup.set()
 
     def begin_phrase(self) -> None:
@@ -167,7 +171,7 @@ class Performance:
             return
         self._write(spelled, now_s)
         self.scheduler.add(self._timed(spelled))
-        self.recent.extend(s.note for s in spelled if s.note is not None)
+        self.recent.extend(spelled)
 
     def _write(self, spelled: Sequence[Spelled], now_s: float) -> None:
         settings = self.player.settings

@@ -63,6 +63,7 @@ class Scheduler:
         self.outputs = list(outputs)
         self.wakeup = threading.Condition(threading.RLock())
         self.worst_late_s = 0.0
+        self.recent_late_s = 0.0  # the worst since somebody set it back to nothing
         self.sent_notes = 0
         self.refused_notes = 0  # turned away because the heap was full
         self._played = played
@@ -108,6 +109,11 @@ class Scheduler:
             for output in self.outputs:
                 output.close(now_s)
 
+    @property
+    def pending(self) -> int:
+        """How many actions wait for their time."""
+        return len(self._heap)
+
     def next_deadline_s(self) -> float | None:
         """When `run_due` is wanted next; None when nothing is pending. Call with `wakeup` held."""
         return self._heap[0][0] if self._heap else None
@@ -119,7 +125,9 @@ class Scheduler:
                 deadline_s, _, number, action = heapq.heappop(self._heap)
                 self._run(action, number)
                 if isinstance(action, _Start):
-                    self.worst_late_s = max(self.worst_late_s, now_s - deadline_s)
+                    late_s = now_s - deadline_s
+                    self.worst_late_s = max(self.worst_late_s, late_s)
+                    self.recent_late_s = max(self.recent_late_s, late_s)
 
     def _push(self, due_s: float, output: Output | None, action: _Action) -> None:
         deadline_s = due_s + (output.offset_s - output.lead_s if output else 0.0)
