@@ -45,6 +45,9 @@ class Instrument:
         self.failure: BaseException | None = None
         self.real_time = False
         self.resting_until: datetime.datetime | None = None
+        self.resting = False
+        self._resting_by_day = False
+        self._resting_by_hand: bool | None = None  # until the day's next wake or rest
         self._day = day
         self._say = say
         self._stop = threading.Event()
@@ -90,6 +93,11 @@ class Instrument:
     def panic(self) -> None:
         """Silence everything that sounds, whatever was believed to."""
         self.scheduler.panic(self.now_s())
+
+    def rest(self, resting_now: bool) -> None:
+        """Rest or wake by hand: from any thread, until the day's next wake or rest."""
+        self._resting_by_hand = resting_now
+        self._rest_or_play()
 
     def move(self, control: str, value: float | None, who: str) -> None:
         """Move a control. Raises NoonsongError on an unknown control or value."""
@@ -141,8 +149,12 @@ class Instrument:
 
     def _rest_or_play(self) -> None:
         local = datetime.datetime.now()
-        self.resting_until = next_wake(self._day, local) if resting(self._day, local) else None
-        self.performance.rest(self.resting_until is not None)
+        by_day = resting(self._day, local)
+        if by_day != self._resting_by_day:
+            self._resting_by_day, self._resting_by_hand = by_day, None
+        self.resting = by_day if self._resting_by_hand is None else self._resting_by_hand
+        self.resting_until = next_wake(self._day, local) if self.resting and by_day else None
+        self.performance.rest(self.resting)
 
     def _watch(self, output: Output) -> None:
         before = output.state
