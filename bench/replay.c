@@ -68,8 +68,10 @@ int main(int argc, char **argv) {
         float weights[2] = {0.75f, 0.5f};
         ns_input input = {1, &token, &pairs, rows, weights};
         ns_feed(e, i, 0, &input);
-        ns_ranges onset = {2, {1, shape.first_note, shape.first_note + i % 100, shape.first_touch}};
-        ns_ranges touch = {1, {shape.first_touch, shape.vocabulary}};
+        int32_t onset_bounds[] = {1, shape.first_note, shape.first_note + i % 100, shape.first_touch};
+        ns_ranges onset = {2, onset_bounds};
+        int32_t touch_bounds[] = {shape.first_touch, shape.vocabulary};
+        ns_ranges touch = {1, touch_bounds};
         float pitch = i % 3 ? 0.75f : 1.0f;
         int32_t slot = i % shape.capacity;
         double top_p = i % 5 ? 0.875 : 1.0;

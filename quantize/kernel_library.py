@@ -44,7 +44,7 @@ class _Input(ctypes.Structure):
 
 
 class _Ranges(ctypes.Structure):
-    _fields_ = [("count", c_int32), ("bounds", c_int32 * 16)]
+    _fields_ = [("count", c_int32), ("bounds", POINTER(c_int32))]
 
 
 # Results and arguments of every function of step.h.
@@ -196,5 +196,5 @@ class Kernel:
             if len(self._ranges) > 4096:
                 self._ranges.clear()
             bounds = [bound for pair in allowed for bound in pair]
-            known = self._ranges[allowed] = byref(_Ranges(len(allowed), (c_int32 * 16)(*bounds)))
+            known = self._ranges[allowed] = byref(_Ranges(len(allowed), (c_int32 * len(bounds))(*bounds)))
         return known

@@ -351,13 +351,16 @@ static int32_t feed(ns_engine *e, int64_t position, int64_t start, int64_t fork,
 }
 
 static void logits(ns_engine *e, int32_t slot, const ns_ranges *allowed, float *to) {
+    int32_t done = 0; /* rows of the table: a tile is computed once, however many ranges it holds pieces of */
     for (int32_t r = 0; r < allowed->count; r++) {
         int32_t first = allowed->bounds[2 * r], stop = allowed->bounds[2 * r + 1];
-        int32_t from = first / TILE_ROWS * TILE_ROWS;
-        int32_t rows = (stop - from + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-        times(e, &e->token_table, from, from + rows, e->last + (int64_t)slot * e->shape.width, 0, e->last_scales + slot,
-              1, e->drawing, 0);
-        memcpy(to, e->drawing + first - from, sizeof(float) * (size_t)(stop - first));
+        int32_t from = first / TILE_ROWS * TILE_ROWS, end = (stop + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+        if (from < done) from = done;
+        if (from < end)
+            times(e, &e->token_table, from, end, e->last + (int64_t)slot * e->shape.width, 0, e->last_scales + slot,
+                  1, e->drawing + from, 0);
+        done = end;
+        memcpy(to, e->drawing + first, sizeof(float) * (size_t)(stop - first));
         to += stop - first;
     }
 }

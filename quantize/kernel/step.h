@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     int32_t count;
-    int32_t bounds[2 * 8]; /* first, stop; ascending */
+    const int32_t *bounds; /* [count][first, stop]: ascending, separate, not empty */
 } ns_ranges;
 
 /* Kernels in order of preference; runs is whether this processor can. NULL past the last. */

@@ -98,6 +98,8 @@ def test_c_draws_what_numpy_draws(tmp_path: Path, kernel: str) -> None:
         ((FIRST_SHIFT, FIRST_NOTE), (FIRST_NOTE + 77, FIRST_TOUCH)),
         ((3, 4),),
         ((0, 1), (5, 9), (FIRST_TOUCH + 3, FIRST_TOUCH + 4)),
+        tuple((token, token + 1) for token in range(FIRST_NOTE, FIRST_TOUCH, 2)),
+        tuple((token, token + 2) for token in range(0, VOCABULARY_SIZE - 2, 7)),
     )
     for turn in range(600):
         engine.step(int(rng.integers(VOCABULARY_SIZE)), [])
@@ -105,6 +107,8 @@ def test_c_draws_what_numpy_draws(tmp_path: Path, kernel: str) -> None:
         temperatures = tuple(rng.choice([0.0, 0.01, 0.3, 1.0, 1.0, 5.0, 1e6], 3).tolist())
         top_p = float(rng.choice([0.0, 1e-9, 0.3, 0.9, 0.999999, 1.0]))
         seed = int(rng.integers(1 << 63)) * 2 + turn % 2
+        pieces = np.concatenate([engine.logits(ALL)[first:stop] for first, stop in allowed])
+        np.testing.assert_array_equal(engine.logits(allowed), pieces)
         expected = sample(
             engine.logits(allowed), allowed, temperatures, top_p, random_bits(seed, engine.position)
         )
