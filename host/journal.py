@@ -25,7 +25,7 @@ from model import tokens
 from model.conditioning import SideInput
 from model.errors import NoonsongError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHECKPOINT_BYTES = 4 << 20
 
 _TABLES = """
@@ -39,6 +39,11 @@ CREATE TABLE settings (
 CREATE TABLE moves (
     wall_s REAL NOT NULL, tick INTEGER NOT NULL, control TEXT NOT NULL, value REAL, who TEXT NOT NULL);
 CREATE TABLE starts (wall_s REAL NOT NULL, position INTEGER NOT NULL, ended TEXT);
+"""
+# Since format 2. `tick` is what sounded, `wall_s` when the mark was made.
+_MARKS = """
+CREATE TABLE marks (
+    wall_s REAL NOT NULL, tick INTEGER NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL)
 """
 
 
@@ -90,7 +95,7 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             facts = {"format": FORMAT_VERSION, "seed": seed, **identity._asdict()}
             with self._transaction():
-                for statement in _TABLES.split(";"):
+                for statement in (*_TABLES.split(";"), _MARKS):
                     db.execute(statement)
                 db.executemany("INSERT INTO piece VALUES (?, ?)", [(k, str(v)) for k, v in facts.items()])
         piece = self._piece()
@@ -98,10 +103,18 @@ class Journal:
             raise JournalRefusedError(f"the journal {self.path} is from a newer noonsong")
         if any(piece.get(key) != value for key, value in identity._asdict().items()):
             raise JournalRefusedError(f"the journal {self.path} was played by another model")
+        self._migrate(int(piece.get("format", "0")))
         # A commit is in the operating system's hands when it returns; sync() brings it to the disk.
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA busy_timeout = 2000")
+
+    def _migrate(self, version: int) -> None:
+        """Bring a piece of an older noonsong up to date; what it holds stays."""
+        if version == 1:
+            with self._transaction() as db:
+                db.execute(_MARKS)
+                db.execute("UPDATE piece SET value = '2' WHERE key = 'format'")
 
     def _piece(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT key, value FROM piece").fetchall())
@@ -128,6 +141,10 @@ class Journal:
         rows = [(wall_s, tick, move.control, move.value, move.who) for move in moves]
         with self._transaction() as db:
             db.executemany("INSERT INTO moves VALUES (?, ?, ?, ?, ?)", rows)
+
+    def write_mark(self, kind: str, tick: int, wall_s: float, who: str) -> None:
+        """Somebody marked the moment at a tick ("loved" or "disliked")."""
+        self._db.execute("INSERT INTO marks VALUES (?, ?, ?, ?)", (wall_s, tick, kind, who))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

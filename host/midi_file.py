@@ -36,6 +36,13 @@ class MeterChange(NamedTuple):
     bar_ticks: int
 
 
+class Marker(NamedTuple):
+    """A word at a tick."""
+
+    tick: int
+    text: str
+
+
 def default_channels() -> tuple[int, ...]:
     """The MIDI channel (0-15) of each voice: drums on channel 10, the others from 1 upwards."""
     others = iter(channel for channel in range(16) if channel != 9)
@@ -55,9 +62,13 @@ def write_performance(path: Path, events: Iterable[TimedEvent]) -> None:
 
 
 def write_piece(
-    path: Path, notes: Sequence[Note], tempos: Sequence[TempoChange], meters: Sequence[MeterChange]
+    path: Path,
+    notes: Sequence[Note],
+    tempos: Sequence[TempoChange],
+    meters: Sequence[MeterChange],
+    markers: Sequence[Marker] = (),
 ) -> None:
-    """Notes in ticks to a MIDI file with tempo, metre and programs; its first bar begins at tick 0.
+    """Notes in ticks to a MIDI file with tempo, metre, programs and markers; its first bar begins at tick 0.
 
     A note that is struck again while it sounds ends where the next one begins.
     Raises NoonsongError when the file cannot be written.
@@ -72,7 +83,7 @@ def write_piece(
             messages.append((note.tick, *key, note.velocity))
             messages.append((end, *key, 0))
     messages.sort(key=lambda m: (m[0], m[3] > 0))
-    _write(path, messages, tempos, PPQN, meters)
+    _write(path, messages, tempos, PPQN, meters, markers)
 
 
 def _write(
@@ -81,6 +92,7 @@ def _write(
     tempos: Sequence[TempoChange],
     ppqn: int,
     meters: Sequence[MeterChange] = (),
+    markers: Sequence[Marker] = (),
 ) -> None:
     """messages: (tick, voice, pitch, velocity), velocity 0 for the note's end, sorted by tick."""
     track = mido.MidiTrack()
@@ -88,6 +100,7 @@ def _write(
     timed: list[tuple[int, mido.Message | mido.MetaMessage]] = []
     timed += [(m.tick, _time_signature(m.bar_ticks)) for m in meters]
     timed += [(t.tick, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(t.tempo_bpm))) for t in tempos]
+    timed += [(m.tick, mido.MetaMessage("marker", text=m.text)) for m in markers]
     for voice in sorted({m[1] for m in messages} - {DRUMS}):
         program = VOICES[voice].program
         timed.append((0, mido.Message("program_change", channel=channels[voice], program=program)))

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from host.clock import Clock
 from host.controls import Control
@@ -56,6 +57,7 @@ class Performance:
         self.refused_moves = 0
         self.stalls = 0
         self._moves: deque[Move] = deque()
+        self._marks: deque[tuple[str, int, str]] = deque(maxlen=MAX_WAITING_MOVES)
         self._unwritten: deque[Callable[[], None]] = deque(maxlen=MAX_UNWRITTEN)
         self._wanted_phrase = False
         self._resting = False
@@ -109,6 +111,11 @@ class Performance:
         self._wanted_phrase = True
         self.wakeup.set()
 
+    def mark(self, kind: str, tick: int, who: str) -> None:
+        """Keep in the journal that the moment at a tick is "loved" or "disliked"; from any thread."""
+        self._marks.append((kind, tick, who))
+        self.wakeup.set()
+
     def rest(self, resting: bool) -> None:
         """Ask for rest (time stands still) or an end of it; from any thread."""
         self._resting = resting
@@ -121,6 +128,7 @@ class Performance:
         until_tick = math.floor(self.clock.tick_at(now_s + self.commit_s))
         self._make_final(self.player.commit(until_tick), now_s)
         self._apply_moves(until_tick, now_s)
+        self._write_marks(now_s)
         if not self.clock.running:
             return now_s + 0.05
         reach = self.clock.tick_at(now_s) + LOOKAHEAD_TICKS
@@ -146,6 +154,12 @@ class Performance:
             self.player.move(replanning, until_tick, self._wanted_phrase)
             self._write([], now_s)
         self._wanted_phrase = False
+
+    def _write_marks(self, now_s: float) -> None:
+        while self._marks:
+            kind, tick, who = self._marks.popleft()
+            wall_s = now_s + self._wall_offset_s
+            self._keep(partial(self.journal.write_mark, kind, tick, wall_s, who))
 
     def _mend_stall(self, now_s: float) -> None:
         """After a stop of the whole machine, go on with the next note rather than catch up in a burst."""

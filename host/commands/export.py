@@ -6,10 +6,11 @@ import json
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from host.commands.common import load_journal_path
-from host.history import History
+from host.history import History, Mark
 from host.midi_file import write_piece
 from model.errors import NoonsongError
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--day", help="one day, as 2026-11-21")
     which.add_argument("--last", help="the last while, as 90s, 10m, 2h or 3d")
     which.add_argument("--all", action="store_true", help="everything")
+    parser.add_argument("--marks", type=Path, help="write the loved and disliked moments as JSON, too")
     parser.add_argument("--json", action="store_true", help="report as JSON")
 
 
@@ -41,10 +43,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoonsongError(f"the journal {path} cannot be read: {error}") from None
     if not excerpt.notes:
         raise NoonsongError(f"nothing was played then; the piece in {path} goes from {history.span_text()}")
-    write_piece(arguments.out, excerpt.notes, excerpt.tempos, excerpt.meters)
+    write_piece(arguments.out, excerpt.notes, excerpt.tempos, excerpt.meters, excerpt.marks)
+    if arguments.marks:
+        _write_marks(arguments.marks, [m for m in history.marks() if from_s <= m.wall_s < until_s])
     figures = {"file": str(arguments.out), "notes": len(excerpt.notes), "beats": excerpt.beats}
+    figures["marks"] = len(excerpt.marks)
     print(json.dumps(figures) if arguments.json else f"{arguments.out}: {len(excerpt.notes)} notes")
     return 0
+
+
+def _write_marks(path: Path, marks: Sequence[Mark]) -> None:
+    try:
+        path.write_text(json.dumps([mark._asdict() for mark in marks], indent=1) + "\n")
+    except OSError as error:
+        raise NoonsongError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _span(arguments: argparse.Namespace, wall_s: float) -> tuple[float, float]:
