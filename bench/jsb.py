@@ -21,12 +21,14 @@ from torch.nn import functional
 
 from model.errors import NoonsongError
 from model.muon import Muon
+from model.shape import Shape
 from model.tokens import END, FIRST_SHIFT, VOICE_NAMES, note_token
-from model.transformer import Shape, Transformer
+from model.transformer import Transformer
 
 VOICES = 4
 STEPS_PER_BAR = 16
 KEYS_SHIFTED = range(-5, 7)
+AT_START = 0.25  # of the stretches begin where a chorale begins, which is where every measurement begins
 SILENCE = FIRST_SHIFT
 KEYS = VOICE_NAMES.index("keys")
 Chorale = NDArray[np.int64]  # [steps, VOICES]
@@ -60,6 +62,7 @@ def side_inputs(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def nats_a_token(network: Transformer, chorales: list[Chorale]) -> float:
     """Over whole chorales, each from its start; END is no token of theirs."""
     total, count = 0.0, 0
+    network.eval()
     with torch.inference_mode():
         for chorale in chorales:
             token = torch.from_numpy(encode(chorale))
@@ -67,7 +70,15 @@ def nats_a_token(network: Transformer, chorales: list[Chorale]) -> float:
             logits = network(token[None, :-1], rows[None], weights[None])[0]
             total += float(functional.cross_entropy(logits, token[1:], reduction="sum"))
             count += len(token) - 1
+    network.train()
     return total / count
+
+
+def drop_out(network: Transformer, share: float) -> None:
+    """From now on a share of what each layer adds to the stream is left out while training."""
+    for name, module in network.stack.named_modules():
+        if name.endswith((".out", ".down")):
+            module.register_forward_hook(lambda m, _, added: functional.dropout(added, share, m.training))
 
 
 def _sequence(
@@ -77,6 +88,8 @@ def _sequence(
     token = encode(chorale, int(random.choice(KEYS_SHIFTED)))
     token = np.pad(token, (0, max(0, length + 1 - len(token))), constant_values=-1)
     first = int(random.integers(len(token) - length) // VOICES * VOICES)
+    if random.random() < AT_START:
+        first = 0
     return torch.from_numpy(token[first : first + length + 1]), *side_inputs(first, length)
 
 
@@ -86,6 +99,7 @@ def learn(args: argparse.Namespace, chorales: list[Chorale], held_out: list[Chor
     random = np.random.default_rng(args.seed)
     shape = Shape(width=args.width, layers=args.layers, heads=4, window=512)
     network = Transformer(shape)
+    drop_out(network, args.dropout)
     matrices = list(network.stack.parameters())
     tables = [p for name, p in network.named_parameters() if not name.startswith("stack.")]
     optimisers = (
@@ -130,6 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--decay", type=float, default=0.1, help="weight decay")
+    parser.add_argument("--dropout", type=float, default=0.1, help="share left out of what a layer adds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=250, help="steps between measurements")
     parser.add_argument("--bfloat16", action="store_true", help="faster on processors that have it")

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from host.events import Move, Spelled
+from host.pace import ONSETS_KEPT
 from host.player import Place
 from host.settings import Meter, Settings
 from model import tokens
@@ -186,12 +187,14 @@ class Journal:
     def _past(self, memory_tokens: int) -> Past | None:
         newest: list[Spelled] = []
         count = 0
+        onsets: set[int] = set()
         for position, tick, number, blob in self._db.execute(
             "SELECT position, tick, settings, tokens FROM spelled ORDER BY position DESC"
         ):
             newest.append(read_spelled(position, tick, number, blob))
             count += len(newest[-1].tokens)
-            if count >= memory_tokens:
+            onsets.add(tick)
+            if count >= memory_tokens and len(onsets) >= ONSETS_KEPT:
                 break
         if not newest:
             return None
@@ -206,7 +209,8 @@ class Journal:
             raise ValueError("notes are missing")
         past, sides = _reread(spelled, oldest, latest)
         cell = last.tokens[-2] if last.note is not None else tokens.END
-        place = Place(last.position, last.tokens[-1], tokens.State(last.tick, 0, cell), last.tick)
+        state = tokens.State(last.tick, 0, cell)
+        place = Place(last.position, last.tokens[-1], state, tuple(sorted(onsets)[-ONSETS_KEPT:]))
         controls = dict(latest.controls)
         query = (
             "SELECT control, value FROM moves WHERE rowid IN (SELECT max(rowid) FROM moves GROUP BY control)"

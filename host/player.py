@@ -9,11 +9,12 @@ So a player that is rebuilt from the journal goes on as the one that was switche
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from host.events import Spelled
 from host.loop_guard import HEARD_TOKENS, loosened, tightness
+from host.pace import next_onset, with_onset
 from host.settings import Settings
 from model import tokens
 from model.conditioning import SideInput
@@ -57,7 +58,7 @@ class Place(NamedTuple):
     position: int  # tokens so far; the last of them is `token`
     token: int
     state: State
-    onset_tick: int  # of the last note, or of the phrase's beginning
+    onsets: tuple[int, ...]  # ticks of the last notes and beginnings of phrases, each once
 
 
 class Player:
@@ -69,7 +70,10 @@ class Player:
         self.seed = seed
         self.settings = settings
         self.planned: deque[tuple[Spelled, Place]] = deque()
-        self._final = Place(0, END, tokens.START, 0)
+        self._final = Place(0, END, tokens.START, (0,))
+        # Told each choice of a note: the position the note will have, what was allowed, the temperature and the
+        # token. The engine still stands before the choice; whoever looks must not move it.
+        self.on_note_choice: Callable[[int, tuple[TokenRange, ...], float, int], None] | None = None
         self._history: list[int] = []  # the last tokens up to the tip, for the loop guard
         engine.reset()
         self._begin()
@@ -128,13 +132,14 @@ class Player:
         spelled: list[int] = []
         note = None
         while note is None:
-            token = self.engine.sample(
-                self._allowed(place), (rhythm, pitch, touch), self.settings.top_p, self.seed
-            )
+            allowed = self._allowed(place)
+            token = self._draw(place, allowed, (rhythm, pitch, touch))
+            if self.on_note_choice is not None and tokens.is_note(token):
+                self.on_note_choice(place.position + 2, allowed, pitch, token)
             spelled.append(token)
             state, note = tokens.advance(place.state, token)
-            onset_tick = state.tick if note is not None else place.onset_tick
-            place = Place(place.position + 1, token, state, onset_tick)
+            onsets = with_onset(place.onsets, state.tick) if note is not None else place.onsets
+            place = Place(place.position + 1, token, state, onsets)
             self.engine.step(token, self.settings.side(state.tick))
         planned = Spelled(note, place.position, note.tick, tuple(spelled), self.settings.number)
         self.planned.append((planned, place))
@@ -156,7 +161,7 @@ class Player:
     def _begin(self) -> None:
         tip = self._tip
         state, _ = tokens.advance(tip.state, END)
-        place = Place(tip.position + 1, END, state, state.tick)
+        place = Place(tip.position + 1, END, state, with_onset(tip.onsets, state.tick))
         self.engine.step(END, self.settings.side(state.tick))
         self.planned.append((Spelled(None, place.position, state.tick, (END,), self.settings.number), place))
         self._remember([END])
@@ -166,19 +171,36 @@ class Player:
         if len(self._history) > 4 * (HEARD_TOKENS + self.engine.max_rollback):
             del self._history[: -(HEARD_TOKENS + self.engine.max_rollback)]
 
+    def _draw(
+        self, place: Place, allowed: tuple[TokenRange, ...], temperatures: tuple[float, float, float]
+    ) -> int:
+        token = self.engine.sample(allowed, temperatures, self.settings.top_p, self.seed)
+        if tokens.is_shift(token) and place.state.shifts == 0:
+            # Whether time passes at all is the model's choice; the pace only says how much of it may.
+            shifts = self._paced_shifts(place)
+            if not shifts[0] <= token < shifts[1]:
+                token = self.engine.sample((shifts,), temperatures, self.settings.top_p, self.seed)
+        return token
+
+    def _paced_shifts(self, place: Place) -> TokenRange:
+        """The shifts, after a note, that neither fall into the past nor leave the density asked for."""
+        earliest, latest = next_onset(place.onsets, self.settings.controls.get("density"))
+        earliest = max(earliest, self.settings.floor_tick + 1)
+        # The longest shift, and then the rest, when one shift cannot reach it.
+        first = min(bisect_left(SHIFTS, earliest - place.state.tick), len(SHIFTS) - 1)
+        stop = max(first + 1, bisect_right(SHIFTS, latest - place.state.tick))
+        return FIRST_SHIFT + first, FIRST_SHIFT + stop
+
     def _allowed(self, place: Place) -> tuple[TokenRange, ...]:
         """The grammar's mask, less what would fall into the past or be too long a silence."""
         ranges = tokens.allowed(place.state)
         if place.state.pending:
             return ranges
-        missing = self.settings.floor_tick + 1 - place.state.tick
-        latest = place.onset_tick + self.settings.longest_silence_ticks
-        if missing > 0:
-            # Nothing may sound until the floor: given that, how long will it be? (The longest shift, and
-            # then the rest, when one shift cannot reach it.)
-            first = min(bisect_left(SHIFTS, missing), len(SHIFTS) - 1)
-            stop = max(first + 1, bisect_right(SHIFTS, latest - place.state.tick))
-            return ((FIRST_SHIFT + first, FIRST_SHIFT + stop),)
+        if place.state.tick <= self.settings.floor_tick:
+            return (self._paced_shifts(place),)  # nothing may sound until the floor
+        if place.state.shifts == 0:
+            return ranges
+        _, latest = next_onset(place.onsets, self.settings.controls.get("density"))
         stop = FIRST_SHIFT + bisect_right(SHIFTS, latest - place.state.tick)
         cut = [(first, stop) if first == FIRST_SHIFT else (first, last) for first, last in ranges]
         return tuple((first, last) for first, last in cut if first < last)

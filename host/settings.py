@@ -6,9 +6,10 @@ from typing import NamedTuple
 from host.controls import bar_ticks_of, source_mix
 from model import conditioning
 from model.conditioning import SideInput
-from model.tokens import PPQN
 
-LONGEST_SILENCE_TICKS = 4 * PPQN
+# How much of the temperature (its logarithm) the rhythm follows: with all of it, a cold rhythm never leaves
+# the pace it has, and a hot one loses the density asked for.
+RHYTHM_SHARE = 0.4
 
 
 class Meter(NamedTuple):
@@ -59,20 +60,13 @@ class Settings(NamedTuple):
     def temperatures(self) -> tuple[float, float, float]:
         """Divisors of the logits of shifts, notes and touches."""
         temperature = self._value("temperature", 1.0)
-        return temperature * self._value("rhythm", 1.0), temperature * self._value("pitch", 1.0), temperature
+        rhythm = temperature**RHYTHM_SHARE * self._value("rhythm", 1.0)
+        return rhythm, temperature * self._value("pitch", 1.0), temperature
 
     @property
     def top_p(self) -> float:
         """Nucleus mass."""
         return self._value("top_p", 1.0)
-
-    @property
-    def longest_silence_ticks(self) -> int:
-        """The longest time between two onsets: four beats, more only where the density asks for it."""
-        density = self.controls.get("density")
-        return (
-            LONGEST_SILENCE_TICKS if density is None else max(LONGEST_SILENCE_TICKS, int(3 * PPQN / density))
-        )
 
     def _value(self, name: str, default: float) -> float:
         value = self.controls.get(name)

@@ -153,7 +153,9 @@ def test_a_journal_of_another_model_is_kept_aside(small_weights: Path, tmp_path:
         lambda path: _spoil_sql(path, "UPDATE piece SET value = '99' WHERE key = 'format'"),
         lambda path: _spoil_sql(path, "DELETE FROM settings"),
         lambda path: _spoil_sql(path, "UPDATE spelled SET tokens = x'ffffffff' WHERE position > 20"),
-        lambda path: _spoil_sql(path, "DELETE FROM spelled WHERE position BETWEEN 9 AND 20"),
+        lambda path: _spoil_sql(
+            path, "DELETE FROM spelled WHERE position > 1 AND position < (SELECT max(position) FROM spelled)"
+        ),
     ],
 )
 def test_a_damaged_journal_is_kept_aside_and_the_box_plays(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from host.events import Spelled
+from host.pace import ONSETS_KEPT
 from host.player import Place
 from model import tokens
 from model.tokens import END
@@ -124,6 +125,7 @@ def test_resumed_from_its_last_tokens_it_goes_on_the_same(small_weights: Path, c
         state, _ = tokens.advance(state, token)
         ticks.append(state.tick)
     sides = [settings.side(tick) for tick in ticks[-len(past) :]]
-    place = Place(len(everything), everything[-1], state, state.tick)
+    onsets = tuple(dict.fromkeys(s.tick for s in whole[:-cut]))[-ONSETS_KEPT:]
+    place = Place(len(everything), everything[-1], state, onsets)
     player.resume(past, sides, place)
     assert planned(player, cut) == whole[-cut:]

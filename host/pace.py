@@ -1,0 +1,44 @@
+"""Keeps what is heard near the density asked for: bounds on when the next onset may come.
+
+The model is told the density and mostly keeps to it, but its own past speaks louder: slow music stays slow.
+So the last onsets are counted. As long as they came about as often as asked, the model is free; when they
+fall behind, the next may come no later than one onset's share of time after the last, and when they run
+ahead, no sooner.
+"""
+
+import math
+from collections.abc import Sequence
+
+from model.tokens import PPQN
+
+SPAN_BEATS = 2.0  # this much music, or two onsets if they take longer, is what counts
+FREE = 0.125  # so much slower or faster than asked, over the span, nobody interferes
+ONSETS_KEPT = 16  # enough for the highest density
+LONGEST_SILENCE_TICKS = 4 * PPQN
+
+
+def onsets_counted(density: float) -> int:
+    """How many gaps between onsets are looked at."""
+    return min(max(2, round(SPAN_BEATS * density)), ONSETS_KEPT)
+
+
+def with_onset(onset_ticks: tuple[int, ...], tick: int) -> tuple[int, ...]:
+    """The last onsets after one more note at `tick`."""
+    if onset_ticks and onset_ticks[-1] == tick:
+        return onset_ticks
+    return (*onset_ticks[1 - ONSETS_KEPT :], tick)
+
+
+def next_onset(onset_ticks: Sequence[int], density: float | None) -> tuple[int, int]:
+    """(earliest, latest) tick of the next onset, for the last onsets (ascending, at least one)."""
+    last = onset_ticks[-1]
+    if density is None:
+        return last + 1, last + LONGEST_SILENCE_TICKS
+    gap = PPQN / density
+    count = onsets_counted(density)
+    if len(onset_ticks) < count:
+        return last + 1, last + min(LONGEST_SILENCE_TICKS, math.ceil(2 * gap))
+    begin = onset_ticks[-count]  # the oldest of the gaps, of which the next onset ends the youngest
+    latest = math.floor(max(last + gap, begin + count * gap * (1 + FREE)))
+    earliest = math.ceil(min(last + gap, begin + count * gap * (1 - FREE)))
+    return max(earliest, last + 1), min(latest, last + LONGEST_SILENCE_TICKS)
