@@ -1,0 +1,1 @@
+"""Clocks of others, followed: MIDI clock, gate pulses, Ableton Link."""
