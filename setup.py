@@ -1,10 +1,13 @@
 """Compiles the int8 kernel at install; without a compiler the install goes on and numpy plays."""
 
-import runpy
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, str(Path(__file__).parent))
+from quantize.kernel.compile import CompileError, compile_kernel
 
 
 class BuildKernel(build_ext):
@@ -16,14 +19,13 @@ class BuildKernel(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compile, or say why not."""
-        compile_py = runpy.run_path(str(Path(__file__).parent / "quantize/kernel/compile.py"))
         output = Path(self.get_ext_fullpath(ext.name))
         output.parent.mkdir(parents=True, exist_ok=True)
         output.unlink(missing_ok=True)  # an older build
         try:
-            kernels = compile_py["compile_kernel"](output)
+            kernels = compile_kernel(output)
             print("compiled the kernels", ", ".join(kernels))
-        except compile_py["CompileError"] as error:
+        except CompileError as error:
             print(f"no kernel was compiled, numpy will play, slower: {error}")
             self.extensions = []
 

@@ -239,7 +239,7 @@ def _backend(weights: Weights, kernel: str | None) -> Reference | Kernel:
 def _numpy_instead() -> str:
     """Says once that the kernel is missing."""
     _log.warning(
-        "The int8 kernel is not compiled, so numpy plays: the same notes, slower."
+        "The int8 kernel is not compiled, or not from these sources, so numpy plays: the same notes, slower."
         " Install a C compiler (build-essential) and install noonsong again."
     )
     return Reference.name

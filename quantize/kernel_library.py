@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.conditioning import SideInput
 from model.tokens import FIRST_NOTE, FIRST_TOUCH, TokenRange
+from quantize.kernel import interface
 from quantize.sampling import LOG2_E, Temperatures
 from quantize.weights import Weights
 
@@ -49,6 +50,7 @@ class _Ranges(ctypes.Structure):
 
 # Results and arguments of every function of step.h.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "ns_interface": (c_char_p, ()),
     "ns_kernel_name": (c_char_p, (c_int32,)),
     "ns_kernel_runs": (c_int32, (c_int32,)),
     "ns_memory": (c_int64, (POINTER(_Shape),)),
@@ -68,15 +70,15 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None when none was compiled for this machine."""
+    """The compiled kernels; None when none was compiled for this machine, or from another step.h."""
     try:
         loaded = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(loaded, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError):
         return None
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
-    return loaded
+    return loaded if loaded.ns_interface().decode() == interface() else None
 
 
 def kernels() -> dict[str, int]:

@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-SOURCES = Path(__file__).parent
+from quantize.kernel import SOURCES, interface
+
 # No fast-math and no contraction: the bits are the product. The two -fno say only that nobody reads errno
 # or the floating-point flags.
 FLAGS = ("-std=c99", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
@@ -62,6 +63,7 @@ def compile_kernel(
             compiled.append(name)
             objects.append(target)
         have = [f"-DHAVE_{name.upper()}" for name in compiled]
+        have.append(f'-DNS_INTERFACE="{interface(folder)}"')
         rest = [str(folder / "select.c"), *map(str, sources)]
         _run([*command, *FLAGS, *extra, *have, f"-I{folder}", *rest, *objects, "-o", str(output), *link])
     return compiled

@@ -60,6 +60,8 @@ static const struct {
 
 #define KERNELS ((int32_t)(sizeof kernels / sizeof *kernels))
 
+const char *ns_interface(void) { return NS_INTERFACE; }
+
 const char *ns_kernel_name(int32_t kernel) { return kernel < KERNELS ? kernels[kernel].name : NULL; }
 
 int32_t ns_kernel_runs(int32_t kernel) { return kernels[kernel].runs() != 0; }

@@ -33,6 +33,9 @@ typedef struct {
     const int32_t *bounds; /* [count][first, stop]: ascending, separate, not empty */
 } ns_ranges;
 
+/* kernel.interface() of this file when it was compiled. */
+const char *ns_interface(void);
+
 /* Kernels in order of preference; runs is whether this processor can. NULL past the last. */
 const char *ns_kernel_name(int32_t kernel);
 int32_t ns_kernel_runs(int32_t kernel);

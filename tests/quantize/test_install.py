@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from model.errors import NoonsongError
 from quantize import engine, kernel_library
 from quantize.engine import Engine
+from quantize.kernel import SOURCES
 from quantize.kernel.compile import CompileError, compile_kernel
 from tests.quantize.factory import SMALL, random_file
 
@@ -39,6 +41,23 @@ def test_numpy_plays_and_says_so_once(path: Path, caplog: pytest.LogCaptureFixtu
     ]
     with pytest.raises(NoonsongError, match=r"'avx2' cannot run here.*one of: numpy"):
         Engine.load(path, kernel="avx2")
+
+
+def test_a_library_of_other_sources_is_not_called(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = tmp_path / "kernel"
+    shutil.copytree(SOURCES, sources)
+    with (sources / "step.h").open("a") as header:
+        header.write("/* a later one */\n")
+    older = tmp_path / "older.so"
+    compile_kernel(older, extra=("-O0",), folder=sources)
+    monkeypatch.setattr(kernel_library, "LIBRARY", older)
+    monkeypatch.setattr(kernel_library, "library", kernel_library.library.__wrapped__)
+    engine._numpy_instead.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert Engine.load(path).kernel == "numpy"
+    assert ["not from these sources" in record.message for record in caplog.records] == [True]
 
 
 def test_the_variable_forces_a_kernel(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
