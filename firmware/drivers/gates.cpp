@@ -3,6 +3,7 @@
 #include <Arduino.h>
 
 #include "board_clock.h"
+#include "../logic/quadrature.h"
 #include "lock.h"
 #include "pin_port.h"
 #include "../pins.h"
@@ -31,16 +32,14 @@ uint8_t shared_mask;
 #endif
 
 #if defined(NOONSONG_QCVG)
-volatile int8_t quarter_turns;
-volatile uint8_t encoder_state;
+PinPort encoder_pins[2];
+Quadrature encoder;
 
-void NoteTurn() {
-  // Gray code: the new phase against the old one tells the direction; a bounce undoes itself.
-  static const int8_t kSteps[16] = {0, -1, 1, 0, 1, 0, 0, -1, -1, 0, 0, 1, 0, 1, -1, 0};
-  const uint8_t phase = static_cast<uint8_t>(digitalRead(kEncoderPins[0]) << 1 | digitalRead(kEncoderPins[1]));
-  encoder_state = static_cast<uint8_t>((encoder_state << 2 | phase) & 15);
-  quarter_turns = static_cast<int8_t>(quarter_turns + kSteps[encoder_state]);
+uint8_t Phase() {
+  return static_cast<uint8_t>((encoder_pins[0].IsHigh() ? 2 : 0) | (encoder_pins[1].IsHigh() ? 1 : 0));
 }
+
+void NoteTurn() { encoder.Feed(Phase()); }
 #else
 void NoteEdge(uint8_t input) {
   const uint32_t time_us = board_clock::NowUs();
@@ -102,6 +101,10 @@ void BeginInputs() {
 #if defined(NOONSONG_QCVG)
   for (uint8_t i = 0; i < 2; ++i) {
     pinMode(kEncoderPins[i], INPUT_PULLUP);
+    encoder_pins[i].AttachInput(kEncoderPins[i]);
+  }
+  encoder.Begin(Phase());
+  for (uint8_t i = 0; i < 2; ++i) {
     attachInterrupt(digitalPinToInterrupt(kEncoderPins[i]), NoteTurn, CHANGE);
   }
 #else
@@ -127,12 +130,10 @@ uint16_t DroppedEdges() {
   return dropped;
 }
 
-int16_t TakeTurns() {
+int8_t TakeTurns() {
 #if defined(NOONSONG_QCVG)
   Lock lock;
-  const int8_t turns = quarter_turns / 4;
-  quarter_turns = static_cast<int8_t>(quarter_turns - turns * 4);
-  return turns;
+  return encoder.TakeClicks();
 #else
   return 0;
 #endif

@@ -12,7 +12,7 @@ void BeginInputs();
 bool NextEdge(uint8_t* input, bool* high, uint32_t* time_us);  // in order; false when there is none
 bool Level(uint8_t input);
 uint16_t DroppedEdges();  // edges that came faster than they were taken
-int16_t TakeTurns();      // encoder steps since the last call (QCVG only, else 0)
+int8_t TakeTurns();       // encoder clicks since the last call (QCVG only, else 0)
 void Stop();
 
 }  // namespace gates

@@ -7,6 +7,7 @@
 
 #include "fake_hardware.h"
 #include "logic/encoder_knob.h"
+#include "logic/quadrature.h"
 
 using Hw = FakeHardware;
 
@@ -314,4 +315,59 @@ TEST_CASE("an encoder stops at both ends") {
   CHECK(knob.Turn(1000) == 1023);
   CHECK(knob.Turn(-1) == 1011);
   CHECK(knob.Turn(-1000) == 0);
+}
+
+TEST_CASE("an encoder's clicks, both ways, halves kept") {
+  Quadrature encoder;
+  encoder.Begin(3);
+  for (uint8_t phase : {1, 0, 2, 3, 1, 0, 2, 3}) encoder.Feed(phase);
+  CHECK(encoder.TakeClicks() == 2);
+  CHECK(encoder.TakeClicks() == 0);
+  for (uint8_t phase : {2, 0}) encoder.Feed(phase);
+  CHECK(encoder.TakeClicks() == 0);
+  for (uint8_t phase : {1, 3}) encoder.Feed(phase);
+  CHECK(encoder.TakeClicks() == -1);
+}
+
+TEST_CASE("an encoder begins where its switches stand") {
+  for (uint8_t rest : {0, 1, 2, 3}) {
+    const uint8_t up[4] = {2, 0, 3, 1};  // the phase after each
+    Quadrature encoder;
+    encoder.Begin(rest);
+    uint8_t phase = rest;
+    for (int i = 0; i < 4; ++i) encoder.Feed(phase = up[phase]);
+    CHECK(encoder.TakeClicks() == 1);
+  }
+}
+
+TEST_CASE("an encoder's bounces and jumps count nothing") {
+  std::mt19937 random(4);
+  Quadrature encoder;
+  encoder.Begin(3);
+  int clicks = 0;
+  const uint8_t up[4] = {1, 0, 2, 3};
+  uint8_t before = 3;
+  for (int click = 0; click < 1000; ++click) {
+    for (uint8_t phase : up) {
+      for (unsigned bounces = random() % 4; bounces > 0; --bounces) {
+        encoder.Feed(phase);
+        encoder.Feed(before);
+      }
+      encoder.Feed(phase);
+      before = phase;
+    }
+    clicks += encoder.TakeClicks();
+  }
+  CHECK(clicks == 1000);
+  for (int i = 0; i < 100; ++i) encoder.Feed(i % 2 ? 3 : 0);  // both switches at once: no direction
+  CHECK(encoder.TakeClicks() == 0);
+}
+
+TEST_CASE("an encoder that nobody asks stops counting before it turns round") {
+  Quadrature encoder;
+  encoder.Begin(3);
+  for (int click = 0; click < 100; ++click) {
+    for (uint8_t phase : {1, 0, 2, 3}) encoder.Feed(phase);
+  }
+  CHECK(encoder.TakeClicks() == 31);
 }

@@ -20,7 +20,7 @@
 enum { REC_TX = 1, REC_SPI = 2, REC_PIN = 3, REC_OVERRUN = 4, REC_RESET = 5 };
 enum { UCSRA = 0xC0, UCSRB = 0xC1, UBRRL = 0xC4, UBRRH = 0xC5, UDR = 0xC6, TIFR1 = 0x36 };
 enum { RXC = 0x80, TXC = 0x40, UDRE = 0x20, DOR = 0x08, U2X = 0x02, RXCIE = 0x80, UDRIE = 0x20, RXEN = 0x10 };
-enum { RX_QUEUE = 1 << 20, PINS = 20 };
+enum { RX_QUEUE = 1 << 20 };
 
 typedef struct {
 	uint64_t cycle;
@@ -49,8 +49,18 @@ typedef struct {
 	uint64_t rx_total, tx_total, overruns;
 	uint64_t resets;
 	int inputs_stale;
+	const char *pins;  // port and bit of Arduino's pins, one after the other
+	int pin_count;
 	uint8_t inputs[20];
 } sim_t;
+
+// The registers used here (first UART, timer 1, MCUSR) have the same addresses in all of these.
+static const struct {
+	const char *mcu, *pins;
+} boards[] = {
+	{"atmega328p", "D0D1D2D3D4D5D6D7B0B1B2B3B4B5C0C1C2C3C4C5"},
+	{"atmega2560", "E0E1E4E5G5E3H3H4H5H6B4B5B6B7"},
+};
 
 static void record(sim_t *s, uint8_t kind, uint8_t index, uint32_t value)
 {
@@ -239,11 +249,18 @@ static void pin_changed(struct avr_irq_t *irq, uint32_t value, void *param)
 	record(s, REC_PIN, (uint8_t)(uintptr_t)((void **)param)[1], value & 1);
 }
 
+// A reset forgets every timer of simavr: the byte that was arriving is lost, but not those behind it.
 static void after_reset(sim_t *s)
 {
 	s->fifo_count = s->overrun = s->shifting = s->buffered = 0;
 	s->avr->data[UCSRA] = UDRE;
 	avr_cycle_timer_cancel(s->avr, byte_sent, s);
+	avr_cycle_timer_cancel(s->avr, line_byte_done, s);
+	if (s->line_busy) {
+		s->line_busy = 0;
+		s->line_tail++;
+		next_line_byte(s, s->avr->cycle);
+	}
 }
 
 static void reset_hook(avr_io_t *io)
@@ -255,23 +272,23 @@ static void reset_hook(avr_io_t *io)
 	after_reset(s);
 }
 
-// Arduino's pin numbers on a Nano: 0-7 port D, 8-13 port B, 14-19 port C
+static char port_of(sim_t *s, int pin) { return s->pins[2 * pin]; }
+static int bit_of(sim_t *s, int pin) { return s->pins[2 * pin + 1] - '0'; }
+
 static avr_irq_t *pin_irq(sim_t *s, int pin)
 {
-	char port = pin < 8 ? 'D' : pin < 14 ? 'B' : 'C';
-	return avr_io_getirq(s->avr, AVR_IOCTL_IOPORT_GETIRQ(port), pin < 8 ? pin : pin < 14 ? pin - 8 : pin - 14);
+	return avr_io_getirq(s->avr, AVR_IOCTL_IOPORT_GETIRQ(port_of(s, pin)), bit_of(s, pin));
 }
 
 void sim_pin(sim_t *s, int pin, int high)
 {
 	s->inputs[pin] = high ? 2 : 1;
 	// Or simavr's pull-up would win over what drives the pin, whenever the port is written.
-	avr_ioport_external_t driven = {.name = pin < 8 ? 'D' : pin < 14 ? 'B' : 'C'};
-	int first = pin < 8 ? 0 : pin < 14 ? 8 : 14, last = pin < 8 ? 7 : pin < 14 ? 13 : 19;
-	for (int other = first; other <= last; other++)
-		if (s->inputs[other]) {
-			driven.mask |= 1u << (other - first);
-			driven.value |= (s->inputs[other] == 2 ? 1u : 0u) << (other - first);
+	avr_ioport_external_t driven = {.name = port_of(s, pin)};
+	for (int other = 0; other < s->pin_count; other++)
+		if (s->inputs[other] && port_of(s, other) == driven.name) {
+			driven.mask |= 1u << bit_of(s, other);
+			driven.value |= (s->inputs[other] == 2 ? 1u : 0u) << bit_of(s, other);
 		}
 	avr_ioctl(s->avr, AVR_IOCTL_IOPORT_SET_EXTERNAL(driven.name), &driven);
 	avr_raise_irq(pin_irq(s, pin), high);
@@ -281,7 +298,7 @@ void sim_pin(sim_t *s, int pin, int high)
 static void restore_inputs(sim_t *s)
 {
 	s->inputs_stale = 0;
-	for (int pin = 0; pin < 20; pin++)
+	for (int pin = 0; pin < s->pin_count; pin++)
 		if (s->inputs[pin]) {
 			avr_irq_t *irq = pin_irq(s, pin);
 			irq->value = s->inputs[pin] == 1;
@@ -289,7 +306,7 @@ static void restore_inputs(sim_t *s)
 		}
 }
 
-sim_t *sim_new(const char *elf, uint32_t capacity)
+sim_t *sim_new(const char *elf, const char *mcu, uint32_t capacity)
 {
 	elf_firmware_t firmware;
 	memset(&firmware, 0, sizeof firmware);
@@ -302,10 +319,15 @@ sim_t *sim_new(const char *elf, uint32_t capacity)
 	dup2(out, 1);
 	close(out);
 	close(nowhere);
-	if (failed)
+	unsigned board = 0, known = sizeof boards / sizeof *boards;
+	while (board < known && strcmp(boards[board].mcu, mcu))
+		board++;
+	if (failed || board == known)
 		return NULL;
 	sim_t *s = calloc(1, sizeof *s);
-	s->avr = avr_make_mcu_by_name("atmega328p");
+	s->pins = boards[board].pins;
+	s->pin_count = (int)strlen(s->pins) / 2;
+	s->avr = avr_make_mcu_by_name(mcu);
 	s->capacity = capacity;
 	s->records = malloc(capacity * sizeof *s->records);
 	s->line = malloc(RX_QUEUE);
@@ -318,7 +340,7 @@ sim_t *sim_new(const char *elf, uint32_t capacity)
 	s->avr->frequency = 16000000;
 	s->avr->vcc = s->avr->avcc = s->avr->aref = 5000;
 	for (avr_io_t *io = s->avr->io_port; io; io = io->next) {
-		if (!strcmp(io->kind, "uart"))
+		if (!strcmp(io->kind, "uart") && ((avr_uart_t *)io)->name == '0')
 			s->uart = (avr_uart_t *)io;
 		if (!strcmp(io->kind, "spi"))
 			s->spi = (avr_spi_t *)io;

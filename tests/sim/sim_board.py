@@ -28,12 +28,16 @@ class SimBoard:
     """A simulated board on a pty, run by its own thread. `port` is what a host opens.
 
     Knobs, gate inputs, reset and unplug are driven from any thread; `at()` runs a function on the board's
-    thread between two slices, with the simulator to itself.
+    thread between two slices, with the simulator to itself. A pty's name may go to another program when it
+    is free; a `link` is a name that stays this board's, there while it is plugged in.
     """
 
-    def __init__(self, elf: Path | None = None, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, elf: Path | None = None, now_s: Callable[[], float] = time.monotonic, link: Path | None = None
+    ) -> None:
         self.sim = Simulator(elf)
         self._now_s = now_s
+        self._link = link
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._plugged = False
@@ -55,14 +59,16 @@ class SimBoard:
             tty.setraw(self._slave, termios.TCSANOW)
             os.set_blocking(self._master, False)
             self.port = os.ttyname(self._slave)
+            if self._link:
+                self._link.unlink(missing_ok=True)
+                self._link.symlink_to(self.port)
+                self.port = str(self._link)
             self._plugged = True
 
     def unplug(self) -> None:
         """Pull the USB cable: the port goes away and the board loses its power."""
         with self._lock:
-            self._plugged = False
-            os.close(self._master)
-            os.close(self._slave)
+            self._hang_up()
             self.sim.reset()
 
     def reset(self) -> None:
@@ -94,9 +100,15 @@ class SimBoard:
         self._stop.set()
         self._thread.join()
         if self._plugged:
-            os.close(self._master)
-            os.close(self._slave)
+            self._hang_up()
         self.sim.close()
+
+    def _hang_up(self) -> None:
+        self._plugged = False
+        if self._link:
+            self._link.unlink(missing_ok=True)
+        os.close(self._master)
+        os.close(self._slave)
 
     def __enter__(self) -> SimBoard:
         return self
@@ -144,6 +156,7 @@ class SimBoard:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of `noonsong sim-board`."""
     parser.add_argument("--plain", action="store_true", help="print the port and nothing more")
+    parser.add_argument("--link", type=Path, help="a name for the port that stays the same after a replug")
 
 
 HELP = """Type: a letter a to h and a number 0 to 100 turns a knob or CV input (b 75), 1 or 2 toggles a gate
@@ -182,7 +195,7 @@ def command(board: SimBoard, line: str, gates: list[bool]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run the board until end of input or Ctrl-C."""
-    with SimBoard() as board:
+    with SimBoard(link=args.link) as board:
         print(f"A simulated board is on {board.port}", flush=True)
         print(f"Play through it: noonsong play --board {board.port}", flush=True)
         if args.plain:

@@ -1,4 +1,4 @@
-"""The compiled firmware in a simulated ATmega328P, driven in lock step, without a wall clock."""
+"""The compiled firmware in a simulated ATmega328P (or 2560), driven in lock step, without a wall clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firmware.build import build
+from firmware.build import TARGETS, build
 from host.wire import Decoder, Message, Received, encode
 from model.errors import NoonsongError
 
@@ -52,7 +52,7 @@ def build_shim() -> Path:
 
 
 def build_firmware(target: str = "nanoatmega328") -> Path:
-    """The firmware's ELF for a 328P target, compiled once per version of its sources."""
+    """The firmware's ELF for a target of firmware.build, compiled once per version of its sources."""
     sources = sorted((ROOT / "firmware").rglob("*"))
     digest = hashlib.sha256(target.encode())
     for path in sources:
@@ -78,7 +78,7 @@ def _load() -> ctypes.CDLL:
     library = ctypes.CDLL(str(build_shim()))
     pointer, u32, u64, i32 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int
     signatures: dict[str, tuple[object, list[object]]] = {
-        "sim_new": (pointer, [ctypes.c_char_p, u32]),
+        "sim_new": (pointer, [ctypes.c_char_p, ctypes.c_char_p, u32]),
         "sim_free": (None, [pointer]),
         "sim_run": (u64, [pointer, u64]),
         "sim_cycle": (u64, [pointer]),
@@ -125,11 +125,14 @@ class PinChange:
 class Simulator:
     """One simulated board. Time passes in run_us() and run_to() only."""
 
-    def __init__(self, elf: Path | None = None, capacity: int = 1 << 20) -> None:
+    def __init__(
+        self, elf: Path | None = None, capacity: int = 1 << 20, target: str = "nanoatmega328"
+    ) -> None:
         self._lib = _load()
         self._capacity = capacity
         self._take = np.zeros(65536, RECORD)
-        self._sim = self._lib.sim_new(str(elf or build_firmware()).encode(), capacity)
+        elf = elf or build_firmware(target)
+        self._sim = self._lib.sim_new(str(elf).encode(), TARGETS[target].mcu.encode(), capacity)
         if not self._sim:
             raise NoonsongError(f"{elf} is no firmware that the simulator can load")
         self.dac_writes: list[DacWrite] = []

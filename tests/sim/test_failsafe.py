@@ -64,6 +64,15 @@ def test_reset_in_mid_note(bench: Bench) -> None:
     assert any(isinstance(r.message, Refused) for r in got)
 
 
+def test_reset_while_a_byte_arrives(bench: Bench) -> None:
+    bench.open()
+    bench.host.send(Ping(1))
+    bench.host.run_us(30)  # a byte takes 20
+    bench.sim.reset()
+    bench.host = LockStepHost(bench.sim)
+    assert bench.open().reset_cause & 2
+
+
 def test_a_hung_program_is_restarted_with_its_gates_low(bench: Bench) -> None:
     _hold(bench)
     # The main loop runs into a jump to itself; interrupts go on, as with a real endless loop.
