@@ -41,11 +41,13 @@ class Instrument:
         self.scheduler = scheduler
         self.piece = piece
         self.outputs = list(outputs)
+        self.watches: list[Callable[[], None]] = []  # further devices to look after, off the audio path
         self.now_s = now_s
         self.failure: BaseException | None = None
         self.real_time = False
         self.resting_until: datetime.datetime | None = None
         self.resting = False
+        self.panics = 0  # for those who look on, and sound themselves
         self._resting_by_day = False
         self._resting_by_hand: bool | None = None  # until the day's next wake or rest
         self._day = day
@@ -92,6 +94,7 @@ class Instrument:
 
     def panic(self) -> None:
         """Silence everything that sounds, whatever was believed to."""
+        self.panics += 1
         self.scheduler.panic(self.now_s())
 
     def rest(self, resting_now: bool) -> None:
@@ -146,6 +149,8 @@ class Instrument:
                 next_watch_s = self.now_s() + WATCH_PORTS_S
                 for output in self.outputs:
                     self._watch(output)
+                for watch in self.watches:
+                    watch()
 
     def _rest_or_play(self) -> None:
         local = datetime.datetime.now()

@@ -9,6 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from host.board import Board
 from host.clock import Clock
@@ -31,14 +34,19 @@ from host.settings import first_settings
 from model.errors import NoonsongError
 from model.tokens import VOICE_NAMES, VOICES
 
+if TYPE_CHECKING:
+    from host.panel.link import Link
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `noonsong play`."""
     add_playing_arguments(parser)
     parser.add_argument("--seconds", type=float, help="end by itself after so long (default: never)")
     parser.add_argument("--record", type=Path, help="keep what is played in this MIDI file, too")
+    parser.add_argument("--no-panel", action="store_true", help="no page, no live view, no keys: for scripts")
+    parser.add_argument("--panel-port", type=int, help="the page's port on this machine; 0 for any")
     parser.add_argument(
-        "--no-panel", action="store_true", help="no live view, no keys: for scripts and boxes"
+        "--no-browser", action="store_true", help="do not open the page, only say where it is"
     )
     parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
     parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
@@ -69,12 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
     with _ended_by_signals(instrument):
         instrument.run()
         knobs.connect(instrument.move)
+        panel = open_panel(loaded, arguments, instrument, board, path, say)
         if say.stream is not None:
             instrument.wait(arguments.seconds)
         else:
             from host.terminal import Terminal
 
             Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
+        if panel is not None:
+            panel.close()
         instrument.close("stopped")
         if board is not None:
             board.close()
@@ -149,6 +160,32 @@ def open_board(
     if port == "none":
         return None
     return Board(None if port == "auto" else port, time.monotonic, on_knob=knobs.turned, on_state=say)
+
+
+def open_panel(
+    loaded: Loaded,
+    arguments: argparse.Namespace,
+    instrument: Instrument,
+    board: Board | None,
+    journal: Path,
+    say: "_Notices",
+) -> "Link | None":
+    """The page, in a process of its own; scripts have none unless they name its port."""
+    if arguments.no_panel or (arguments.panel_port is None and (arguments.events or arguments.json)):
+        return None
+    from host.panel.browser import open_browser
+    from host.panel.link import Link
+    from host.presets import Presets
+
+    settings = loaded.config.panel
+    if arguments.panel_port is not None:
+        settings = msgspec.structs.replace(settings, port=arguments.panel_port)
+    presets = Presets(journal.with_name("presets.json"), loaded.table)
+    panel = Link(instrument, loaded.table, loaded.engine, board, presets, settings, journal, say, say.lines)
+    if settings.browser and not arguments.no_browser and sys.stdin.isatty():
+        panel.on_up = open_browser
+    panel.start()
+    return panel
 
 
 def _virtual_or_waiting(
