@@ -140,6 +140,12 @@ class Board:
         finally:
             self._waiting_for = ()
 
+    @property
+    def knob_count(self) -> int:
+        """How many of its analogue inputs are knobs; those after them are CV inputs."""
+        welcome = self._session.welcome
+        return welcome.knobs if welcome else 0
+
     def wait_open(self, timeout_s: float) -> bool:
         """Wait until a session is open."""
         return self._opened.wait(timeout_s)

@@ -24,6 +24,7 @@ COMMANDS = {
     "play": Command("host.commands.play", "play the endless piece"),
     "render": Command("host.commands.render", "play into a file, faster than real time"),
     "export": Command("host.commands.export", "write what was played as a MIDI file"),
+    "learn": Command("host.commands.learn", "assign the next thing that moves to a control"),
     "controls": Command("host.commands.controls", "list the controls and what they may be"),
     "ports": Command("host.commands.ports", "list the MIDI and serial ports"),
     "doctor": Command("host.commands.doctor", "check everything a player could have wrong"),

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -47,6 +47,28 @@ class Midi(_Section, frozen=True):
     outputs: tuple[MidiPort, ...] = (MidiPort(),)
 
 
+class Mapped(_Section, frozen=True):
+    """A control that something moves."""
+
+    control: str
+    by: str
+    port: str = ""  # of MIDI only; empty: any
+    low: float | str | None = None  # the control's values at the two ends of the way
+    high: float | str | None = None
+    curve: Literal["linear", "fine-low", "fine-high", "s"] = "linear"
+    invert: bool = False
+    pickup: Literal["jump", "pickup", "scaled", "toggle", "relative"] = "jump"
+
+
+class Inputs(_Section, frozen=True):
+    """What the instrument is played with, besides the board."""
+
+    midi: tuple[str, ...] = ("auto",)
+    map: tuple[Mapped, ...] = ()
+    osc_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    osc_address: str = "127.0.0.1"
+
+
 class Day(_Section, frozen=True):
     """When it plays."""
 
@@ -62,6 +84,7 @@ class Board(_Section, frozen=True):
     knobs: tuple[str, ...] = ("temperature", "density", "tempo", "thickness", "source", "rhythm")
     cv_voices: tuple[str, ...] = tuple(name for name in VOICE_NAMES if name != "drums")
     zero_pitch: Annotated[int, msgspec.Meta(ge=0, le=127)] = ZERO_VOLT_PITCH
+    cv_inputs: tuple[str, ...] = ("", "")
 
 
 class Panel(_Section, frozen=True):
@@ -81,6 +104,7 @@ class Config(_Section, frozen=True):
     controls: dict[str, float | bool | str] = {}
     midi: Midi = Midi()
     board: Board = Board()
+    inputs: Inputs = Inputs()
     day: Day = Day()
     panel: Panel = Panel()
 
@@ -131,21 +155,36 @@ def _where(text: str, message: str) -> str:
         allowed = ", ".join(_fields(path))
         key = unknown.group(1)
         return f'{_line(text, key)}: there is no setting "{key}" in {section}; it may hold {allowed}'
-    pattern = "a time of day like 12:00" if "matching regex" in told else ""
-    told = f"it must be {pattern}" if pattern else told[0].lower() + told[1:]
+    if "matching regex" in told:
+        told = "it must be a time of day like 12:00"
+    elif "enum value" in told:
+        told = f"it may be {', '.join(_choices(path))}"
+    else:
+        told = told[0].lower() + told[1:]
     return f"{_line(text, path[-1] if path else '')}: {'.'.join(path)}: {told}"
 
 
-def _fields(path: list[str]) -> tuple[str, ...]:
-    kinds: dict[str, tuple[str, ...]] = {
-        "play": Play.__struct_fields__,
-        "midi": Midi.__struct_fields__,
-        "board": Board.__struct_fields__,
-        "day": Day.__struct_fields__,
-        "panel": Panel.__struct_fields__,
-        "outputs": MidiPort.__struct_fields__,
+def _section(path: list[str]) -> type[_Section]:
+    kinds: dict[str, type[_Section]] = {
+        "play": Play,
+        "midi": Midi,
+        "board": Board,
+        "day": Day,
+        "panel": Panel,
+        "outputs": MidiPort,
+        "inputs": Inputs,
+        "map": Mapped,
     }
-    return kinds[path[-1]] if path else Config.__struct_fields__
+    return kinds[path[-1]] if path else Config
+
+
+def _fields(path: list[str]) -> tuple[str, ...]:
+    return _section(path).__struct_fields__
+
+
+def _choices(path: list[str]) -> tuple[str, ...]:
+    """What a setting with a fixed number of words may be."""
+    return get_args(get_type_hints(_section(path[:-1]))[path[-1]])
 
 
 def _line(text: str, key: str) -> str:

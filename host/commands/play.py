@@ -9,33 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from host.board import Board
 from host.clock import Clock
 from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
-from host.config import Config
+from host.commands.devices import open_board, open_door, open_outputs, open_ports
+from host.config_file import ConfigFile
+from host.inputs.inputs import Inputs
 from host.instrument import Instrument
-from host.knobs import Knobs
-from host.midi_file import default_channels
-from host.midi_ports import MidiPorts
 from host.outputs.base import Output
 from host.outputs.cv import CvOutput
-from host.outputs.event_log import EventLog
-from host.outputs.midi import MidiOutput
-from host.outputs.recording import Recording
 from host.performance import Performance
 from host.piece import Piece, set_aside
 from host.player import Player
 from host.scheduler import Scheduler
 from host.settings import first_settings
-from model.errors import NoonsongError
-from model.tokens import VOICE_NAMES, VOICES
-
-if TYPE_CHECKING:
-    from host.panel.link import Link
+from model.tokens import VOICE_NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_playing_arguments(parser)
     parser.add_argument("--seconds", type=float, help="end by itself after so long (default: never)")
     parser.add_argument("--record", type=Path, help="keep what is played in this MIDI file, too")
-    parser.add_argument("--no-panel", action="store_true", help="no page, no live view, no keys: for scripts")
-    parser.add_argument("--panel-port", type=int, help="the page's port on this machine; 0 for any")
     parser.add_argument(
-        "--no-browser", action="store_true", help="do not open the page, only say where it is"
+        "--no-panel", action="store_true", help="no live view, no keys: for scripts and boxes"
     )
     parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
     parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
@@ -62,9 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     scripted = arguments.no_panel or arguments.json or arguments.events or not sys.stdin.isatty()
     say = _Notices(sys.stderr if scripted else None)
     loaded = load(arguments)
-    outputs = open_outputs(loaded.config, arguments, say)
-    knobs = Knobs(loaded.config.board.knobs, loaded.table)
-    board = open_board(loaded.config, arguments, knobs, say)
+    ports = open_ports(loaded.config, arguments, say)
+    outputs = open_outputs(loaded.config, arguments, ports, say)
+    inputs = Inputs(loaded.config, loaded.table, ports, ConfigFile(arguments.config), say, time.monotonic)
+    board = open_board(loaded.config, arguments, inputs, say)
     if board is not None:
         voices = [VOICE_NAMES.index(name) for name in loaded.config.board.cv_voices]
         outputs.append(CvOutput(board, voices, loaded.config.board.zero_pitch))
@@ -75,20 +62,25 @@ def run(arguments: argparse.Namespace) -> int:
     piece = Piece(path, loaded.identity, memory_tokens, time.time(), say, arguments.seed)
     instrument = assemble(loaded, piece, outputs, say)
     with _ended_by_signals(instrument):
-        instrument.run()
-        knobs.connect(instrument.move)
-        panel = open_panel(loaded, arguments, instrument, board, path, say)
-        if say.stream is not None:
-            instrument.wait(arguments.seconds)
-        else:
-            from host.terminal import Terminal
+        try:
+            instrument.run()
+            actions = {"phrase": instrument.performance.begin_phrase, "panic": instrument.panic}
+            inputs.connect(instrument.move, instrument.performance.asked, actions)
+            instrument.watches.append(inputs.watch)
+            door = open_door(path, inputs, say)
+            if say.stream is not None:
+                instrument.wait(arguments.seconds)
+            else:
+                from host.terminal import Terminal
 
-            Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
-        if panel is not None:
-            panel.close()
-        instrument.close("stopped")
-        if board is not None:
-            board.close()
+                Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
+            if door is not None:
+                door.close()
+        finally:  # whatever happened: every note gets its end
+            inputs.close()
+            instrument.close("stopped")
+            if board is not None:
+                board.close()
     _report(instrument, path, as_json=arguments.json)
     return 0
 
@@ -117,84 +109,6 @@ def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[
         for name, value in loaded.asked.items():
             instrument.move(name, value, "command line")
     return instrument
-
-
-def open_outputs(config: Config, arguments: argparse.Namespace, say: Callable[[str], None]) -> list[Output]:
-    """Every output that is asked for; what cannot be had is said in a sentence, and the rest plays."""
-    outputs: list[Output] = []
-    if arguments.record:
-        outputs.append(Recording(arguments.record))
-    if arguments.events:
-        outputs.append(EventLog())
-    if arguments.port == "none":
-        return outputs
-    try:
-        ports = MidiPorts(arguments.api or config.midi.api)
-    except NoonsongError as error:
-        if arguments.port or arguments.api:
-            raise
-        say(str(error))
-        return outputs
-    for wanted in config.midi.outputs:
-        channels = dict(enumerate(default_channels()))
-        channels |= {VOICE_NAMES.index(name): channel - 1 for name, channel in wanted.channels.items()}
-        programs = {voice: row.program for voice, row in enumerate(VOICES) if row.programs}
-        programs |= {VOICE_NAMES.index(name): program - 1 for name, program in wanted.programs.items()}
-        pattern = arguments.port or wanted.port
-        output = MidiOutput(ports, pattern, channels, programs if wanted.send_programs else {})
-        if pattern == "auto" and not output.connected:
-            output = _virtual_or_waiting(ports, output, channels, programs)
-        output.offset_s = wanted.offset_ms / 1000
-        say(output.state)
-        outputs.append(output)
-        if arguments.port:
-            break
-    return outputs
-
-
-def open_board(
-    config: Config, arguments: argparse.Namespace, knobs: Knobs, say: Callable[[str], None]
-) -> Board | None:
-    """The board's driver; it finds the board now or later, and says so."""
-    port = arguments.board or config.board.port
-    if port == "none":
-        return None
-    return Board(None if port == "auto" else port, time.monotonic, on_knob=knobs.turned, on_state=say)
-
-
-def open_panel(
-    loaded: Loaded,
-    arguments: argparse.Namespace,
-    instrument: Instrument,
-    board: Board | None,
-    journal: Path,
-    say: "_Notices",
-) -> "Link | None":
-    """The page, in a process of its own; scripts have none unless they name its port."""
-    if arguments.no_panel or (arguments.panel_port is None and (arguments.events or arguments.json)):
-        return None
-    from host.panel.browser import open_browser
-    from host.panel.link import Link
-    from host.presets import Presets
-
-    settings = loaded.config.panel
-    if arguments.panel_port is not None:
-        settings = msgspec.structs.replace(settings, port=arguments.panel_port)
-    presets = Presets(journal.with_name("presets.json"), loaded.table)
-    panel = Link(instrument, loaded.table, loaded.engine, board, presets, settings, journal, say, say.lines)
-    if settings.browser and not arguments.no_browser and sys.stdin.isatty():
-        panel.on_up = open_browser
-    panel.start()
-    return panel
-
-
-def _virtual_or_waiting(
-    ports: MidiPorts, waiting: MidiOutput, channels: dict[int, int], programs: dict[int, int]
-) -> MidiOutput:
-    try:
-        return MidiOutput(ports, "virtual", channels, programs)
-    except NoonsongError:
-        return waiting
 
 
 class _Notices:

@@ -36,6 +36,8 @@ def test_the_file_that_init_writes_says_the_defaults(tmp_path: Path) -> None:
         ("[[midi.outputs]]\nport = 1", r"line 2: midi.outputs.port"),
         ("[[midi.outputs]]\nchannels = { keys = 17 }", r"line 2: midi.outputs.channels.*<= 16"),
         ("[[midi.outputs]]\nchannels = { kes = 1 }", r'no voice "kes"; the voices are drums'),
+        ("[[inputs.map]]\ncontrol = 'tempo'\nby = 'cc 1'\ncurve = 'x'", r"line 4: .*may be linear, fine-low"),
+        ("[[inputs.map]]\ncontrol = 'tempo'", r"inputs.map: .*missing required field `by`"),
         ("[midi]\napi = 'x'", r"line 2: midi.api may be auto, alsa"),
         ("[day]\nwake = '25:00'", r"line 2: day.wake: it must be a time of day like 12:00"),
         ("[play]\ncommit_ms = 0", r"line 2: play.commit_ms.*>= 1"),

@@ -4,10 +4,7 @@ from hypothesis import strategies as st
 
 from host.board_events import BoardEvent, CvNote, GateLevel
 from host.events import NoteOff, NoteOn
-from host.knobs import Knobs
 from host.outputs.cv import CV_CHANNELS, Allocator, CvOutput, folded_volts
-from model.errors import NoonsongError
-from tests.host.playing import TABLE
 
 
 @given(st.integers(0, 127), st.integers(24, 48))
@@ -69,16 +66,3 @@ def test_notes_become_pitch_and_gate_drums_do_not() -> None:
     output.send(NoteOff(2, 48), 2.0)
     output.panic(3.0)
     assert board.events == [(CvNote(0, 1.0), 1.0), (GateLevel(0, False), 2.0), ("release", 0.0)]
-
-
-def test_knobs_move_their_controls_also_when_turned_before_the_instrument_is_there() -> None:
-    knobs = Knobs(["temperature", "", "density"], TABLE)
-    knobs.turned(0, 1.0, 0.0)
-    moves: list[tuple[str, float | None, str]] = []
-    knobs.connect(lambda *move: moves.append(move))
-    knobs.turned(1, 0.5, 0.0)
-    knobs.turned(2, 0.0, 0.0)
-    knobs.turned(5, 0.0, 0.0)
-    assert moves == [("temperature", 2.0, "board"), ("density", None, "board")]
-    with pytest.raises(NoonsongError, match="the controls are temperature"):
-        Knobs(["loudness"], TABLE)

@@ -1,0 +1,91 @@
+"""Opens what the configuration and the options name; what cannot be had is said, and the rest plays."""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from host.board import Board
+from host.config import Config, MidiPort
+from host.inputs.door import Door
+from host.inputs.inputs import Inputs
+from host.midi_file import default_channels
+from host.midi_ports import MidiPorts
+from host.outputs.base import Output
+from host.outputs.event_log import EventLog
+from host.outputs.midi import MidiOutput
+from host.outputs.recording import Recording
+from model.errors import NoonsongError
+from model.tokens import VOICE_NAMES, VOICES
+
+Say = Callable[[str], None]
+
+
+def open_ports(config: Config, arguments: argparse.Namespace, say: Say) -> MidiPorts | None:
+    """The MIDI interface; None without one, or when no MIDI is wanted.
+
+    Raises NoonsongError when one was asked for by an option and cannot be had.
+    """
+    if arguments.port == "none":
+        return None
+    try:
+        return MidiPorts(arguments.api or config.midi.api)
+    except NoonsongError as error:
+        if arguments.port or arguments.api:
+            raise
+        say(str(error))
+        return None
+
+
+def open_outputs(
+    config: Config, arguments: argparse.Namespace, ports: MidiPorts | None, say: Say
+) -> list[Output]:
+    """Every output that is asked for."""
+    outputs: list[Output] = []
+    if arguments.record:
+        outputs.append(Recording(arguments.record))
+    if arguments.events:
+        outputs.append(EventLog())
+    if ports is None:
+        return outputs
+    for wanted in config.midi.outputs:
+        output = _midi_output(ports, wanted, arguments.port or wanted.port)
+        say(output.state)
+        outputs.append(output)
+        if arguments.port:
+            break
+    return outputs
+
+
+def open_board(config: Config, arguments: argparse.Namespace, inputs: Inputs, say: Say) -> Board | None:
+    """The board's driver; it finds the board now or later, and says so."""
+    port = arguments.board or config.board.port
+    if port == "none":
+        return None
+    board = Board(None if port == "auto" else port, time.monotonic, on_knob=inputs.knob_turned, on_state=say)
+    inputs.attach_board(board)
+    return board
+
+
+def open_door(journal: Path, inputs: Inputs, say: Say) -> Door | None:
+    """Where `noonsong learn` reaches the box that plays."""
+    try:
+        return Door(journal, inputs)
+    except NoonsongError as error:
+        say(str(error))
+        return None
+
+
+def _midi_output(ports: MidiPorts, wanted: MidiPort, pattern: str) -> MidiOutput:
+    channels = dict(enumerate(default_channels()))
+    channels |= {VOICE_NAMES.index(name): channel - 1 for name, channel in wanted.channels.items()}
+    programs = {voice: row.program for voice, row in enumerate(VOICES) if row.programs}
+    programs |= {VOICE_NAMES.index(name): program - 1 for name, program in wanted.programs.items()}
+    programs = programs if wanted.send_programs else {}
+    output = MidiOutput(ports, pattern, channels, programs)
+    if pattern == "auto" and not output.connected:
+        with contextlib.suppress(NoonsongError):  # without any, the first gear that is plugged in is taken
+            output = MidiOutput(ports, "virtual", channels, programs)
+    output.offset_s = wanted.offset_ms / 1000
+    return output

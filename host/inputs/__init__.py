@@ -1,0 +1,1 @@
+"""Where the instrument is played from: knobs, voltages, MIDI, OSC."""

@@ -1,0 +1,3 @@
+from tests.host.jack import jack
+
+__all__ = ["jack"]

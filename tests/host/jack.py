@@ -1,0 +1,95 @@
+"""A JACK server of our own, and gear that plays through it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import rtmidi
+
+from host.midi_ports import MidiPorts, quiet_stderr
+
+SERVER = f"noonsong-test-{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def jack() -> Iterator[None]:
+    daemon = shutil.which("jackd")
+    assert daemon is not None, "jackd is missing: apt install jackd2 (make test does)"
+    os.environ |= {
+        "JACK_DEFAULT_SERVER": SERVER,
+        "JACK_NO_START_SERVER": "1",
+        "JACK_NO_AUDIO_RESERVATION": "1",
+    }
+    server = subprocess.Popen(
+        [daemon, "-n", SERVER, "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(100):
+        try:
+            MidiPorts("jack")
+            break
+        except Exception:
+            time.sleep(0.05)
+    else:
+        pytest.fail("the JACK server did not start")
+    yield
+    server.send_signal(signal.SIGTERM)
+    server.wait(timeout=10)
+
+
+class Receiver:
+    """A MIDI input that others see under `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.all: list[list[int]] = []
+        with quiet_stderr():
+            self.port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=name, queue_size_limit=100_000)
+            self.port.open_virtual_port("in")
+
+    def drain(self) -> list[list[int]]:
+        """Everything that came so far."""
+        while (message := self.port.get_message()) is not None:
+            self.all.append(message[0])
+        return self.all
+
+    def close(self) -> None:
+        with quiet_stderr():
+            self.port.close_port()
+            self.port.delete()
+
+
+class Sender:
+    """A MIDI output that others see under `name`: a controller, a keyboard."""
+
+    def __init__(self, name: str) -> None:
+        with quiet_stderr():
+            self.port = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=name)
+            self.port.open_virtual_port("out")
+
+    def send(self, *message: int) -> None:
+        self.port.send_message(list(message))
+
+    def close(self) -> None:
+        with quiet_stderr():
+            self.port.close_port()
+            self.port.delete()
+
+
+def hanging(messages: list[list[int]]) -> set[tuple[int, int]]:
+    held: set[tuple[int, int]] = set()
+    for status, note, velocity in (m for m in messages if len(m) == 3 and m[0] & 0xE0 == 0x80):
+        key = (status & 0x0F, note)
+        held = held | {key} if status & 0x10 and velocity else held - {key}
+    return held
+
+
+def wait_until(what: str, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.01)
