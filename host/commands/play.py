@@ -9,7 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from host.board import Board
 from host.clock import Clock
 from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
 from host.commands.devices import open_board, open_door, open_outputs, open_ports
@@ -25,14 +29,19 @@ from host.scheduler import Scheduler
 from host.settings import first_settings
 from model.tokens import VOICE_NAMES
 
+if TYPE_CHECKING:
+    from host.panel.link import Link
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `noonsong play`."""
     add_playing_arguments(parser)
     parser.add_argument("--seconds", type=float, help="end by itself after so long (default: never)")
     parser.add_argument("--record", type=Path, help="keep what is played in this MIDI file, too")
+    parser.add_argument("--no-panel", action="store_true", help="no page, no live view, no keys: for scripts")
+    parser.add_argument("--panel-port", type=int, help="the page's port on this machine; 0 for any")
     parser.add_argument(
-        "--no-panel", action="store_true", help="no live view, no keys: for scripts and boxes"
+        "--no-browser", action="store_true", help="do not open the page, only say where it is"
     )
     parser.add_argument("--port", help='MIDI output: a name, a part of it, a pattern, "virtual" or "none"')
     parser.add_argument("--api", help="MIDI interface: auto, alsa, jack, core or windows")
@@ -68,12 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
             inputs.connect(instrument.move, instrument.performance.asked, actions)
             instrument.watches.append(inputs.watch)
             door = open_door(path, inputs, say)
+            panel = open_panel(loaded, arguments, instrument, board, path, say)
             if say.stream is not None:
                 instrument.wait(arguments.seconds)
             else:
                 from host.terminal import Terminal
 
                 Terminal(instrument, loaded.table, say.lines).run(arguments.seconds)
+            if panel is not None:
+                panel.close()
             if door is not None:
                 door.close()
         finally:  # whatever happened: every note gets its end
@@ -109,6 +121,32 @@ def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[
         for name, value in loaded.asked.items():
             instrument.move(name, value, "command line")
     return instrument
+
+
+def open_panel(
+    loaded: Loaded,
+    arguments: argparse.Namespace,
+    instrument: Instrument,
+    board: Board | None,
+    journal: Path,
+    say: "_Notices",
+) -> "Link | None":
+    """The page, in a process of its own; scripts have none unless they name its port."""
+    if arguments.no_panel or (arguments.panel_port is None and (arguments.events or arguments.json)):
+        return None
+    from host.panel.browser import open_browser
+    from host.panel.link import Link
+    from host.presets import Presets
+
+    settings = loaded.config.panel
+    if arguments.panel_port is not None:
+        settings = msgspec.structs.replace(settings, port=arguments.panel_port)
+    presets = Presets(journal.with_name("presets.json"), loaded.table)
+    panel = Link(instrument, loaded.table, loaded.engine, board, presets, settings, journal, say, say.lines)
+    if settings.browser and not arguments.no_browser and sys.stdin.isatty():
+        panel.on_up = open_browser
+    panel.start()
+    return panel
 
 
 class _Notices:
