@@ -111,7 +111,7 @@ export class Knob extends Widget {
       '<circle class="track" cx="50" cy="50" r="40" pathLength="100" stroke-dasharray="75 100"/>' +
       '<circle class="value" cx="50" cy="50" r="40" pathLength="100"/>' +
       (row.name === "density" ? '<circle class="heard" cx="50" cy="50" r="47.5" pathLength="100"/>' : "") +
-      '</g><circle class="cap" cx="50" cy="50" r="31"/><line class="pointer" x1="50" y1="24" x2="50" y2="33"/></svg>';
+      '</g><circle class="cap" cx="50" cy="50" r="31"/><line class="pointer" x1="50" y1="' + (main ? 19 : 24) + '" x2="50" y2="' + (main ? 25 : 33) + '"/></svg>';
     this.arc = this.dial.querySelector(".value");
     this.heard_arc = this.dial.querySelector(".heard");
     this.pointer = this.dial.querySelector(".pointer");

@@ -27,8 +27,8 @@ export class Roll {
     this.canvas.height = Math.max(1, Math.round(clientHeight * scale));
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
     this.beat_px = Math.max(46, Math.min(96, clientWidth / 15));
-    this.drum_px = Math.min(54, clientHeight * 0.16);
-    this.backdrop = null;
+    this.most_drum_px = Math.min(54, clientHeight * 0.16);
+    this.drum_px ??= 0;
   }
 
   // Ticks at the line now: what is heard, when the page itself sounds.
@@ -75,6 +75,8 @@ export class Roll {
   fit(seen) {
     let low = 127;
     let high = 0;
+    const drums = seen.some((n) => n.voice === 0) ? this.most_drum_px : 0;
+    this.drum_px += (drums - this.drum_px) * 0.1;
     for (const n of seen) {
       if (n.voice > 0) {
         low = Math.min(low, n.pitch);
@@ -84,12 +86,8 @@ export class Roll {
     if (low > high) return;
     low = Math.min(low - 2, 48);
     high = Math.max(high + 2, 76);
-    const before = this.low + this.high;
     this.low += (low - this.low) * 0.06;
     this.high += (high - this.high) * 0.06;
-    if (Math.abs(this.low - low) < 0.05) this.low = low;
-    if (Math.abs(this.high - high) < 0.05) this.high = high;
-    if (Math.abs(before - this.low - this.high) > 1e-6) this.backdrop = null;
   }
 
   draw_backdrop() {
@@ -239,7 +237,7 @@ export class Roll {
 
   draw_weighed(seen, now) {
     const { pen, music } = this;
-    const full = this.beat_px * 0.85;
+    const onsets = [...new Set(seen.map((n) => n.tick))];
     const height = Math.max(2.5, Math.min(8, this.row_px * 0.55));
     pen.font = "600 10px system-ui, sans-serif";
     let labelled_to = -Infinity;
@@ -248,14 +246,18 @@ export class Roll {
       if (!rows) continue;
       const [x] = this.box(n, now);
       if (x > this.width) continue;
+      // Certainty fills the room up to the next onset.
+      const next = onsets[onsets.indexOf(n.tick) + 1] ?? Infinity;
+      const full = Math.min(this.beat_px, this.x_of(next, now) - x) - 3;
       for (const [voice, pitch, chance] of rows) {
         if (voice === 0 || n.voice === 0) continue;
         const y = this.y_of(pitch);
         const chosen = voice === n.voice && pitch === n.pitch;
         pen.fillStyle = chosen ? "#ffffff" : COLOURS[voice];
-        pen.globalAlpha = chosen ? 0.95 : 0.55;
+        if (!chosen && chance < 0.03) continue;
+        pen.globalAlpha = chosen ? 0.95 : 0.6;
         pen.fillRect(x, y - height / 2, Math.max(2, chance * full), height);
-        if (chosen && x > labelled_to) {
+        if (chosen && chance >= 0.05 && x > labelled_to && full > 20) {
           pen.fillText(`${pitch_name(pitch)} ${Math.round(chance * 100)}%`, x, y - this.row_px - 5);
           labelled_to = x + 46;
         }

@@ -6,6 +6,8 @@ import { Orchestra } from "./voices.js";
 const FIRST_DELAY_S = 0.1;
 const LONGEST_DELAY_S = 0.6;
 const SPARE_S = 0.02;
+const SETTLING_S = 1.5;
+const CALM_S = 5; // without a late note, and a little of the delay is taken back
 const DRUM_CHANNEL = 9;
 
 export class Sound {
@@ -30,8 +32,15 @@ export class Sound {
     }
     await (on ? this.context.resume() : this.context?.suspend());
     this.on = on;
+    this.since_s = this.live.now_s();
     this.told = this.music.final;
     if (!on) this.orchestra?.silence();
+  }
+
+  // Something else is played by the same voices: the live notes wait.
+  wait(waits) {
+    this.waits = waits;
+    this.silence();
   }
 
   set_volume(share) {
@@ -42,6 +51,7 @@ export class Sound {
   use_port(port) {
     this.silence_port();
     this.port = port;
+    this.since_s = this.live.now_s();
     this.told = this.music.final;
     if (port) {
       this.music.voices.forEach((voice, i) => i && port.send([0xc0 | channel_of(i), voice.program]));
@@ -54,7 +64,7 @@ export class Sound {
     this.was_running = running;
     if (frame.panics !== undefined && this.panics !== undefined) this.silence();
     this.panics = frame.panics ?? this.panics;
-    if (!this.active) return void (this.told = this.music.final);
+    if (!this.active || this.waits) return void (this.told = this.music.final);
     const { notes, final } = this.music;
     const due = [];
     for (let i = notes.length - 1; i >= 0 && notes[i].position > this.told; i--) {
@@ -69,10 +79,15 @@ export class Sound {
     const now_s = this.live.now_s();
     let in_s = this.music.time_of(note.tick) + this.delay_s - now_s;
     if (in_s < 0.002) {
+      if (now_s - this.since_s < SETTLING_S) return; // the browser was busy starting
       // Too late to be in time: from now on a little more time is left.
       this.late++;
+      this.late_s = now_s;
       this.delay_s = Math.min(LONGEST_DELAY_S, this.delay_s - in_s + SPARE_S);
       in_s = 0.002;
+    } else if (this.delay_s > FIRST_DELAY_S && now_s - this.late_s > CALM_S) {
+      this.late_s = now_s;
+      this.delay_s = Math.max(FIRST_DELAY_S, this.delay_s - 0.01);
     }
     const length_s = Math.min(12, note.duration / speed);
     this.sent++;
