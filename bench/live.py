@@ -1,0 +1,322 @@
+"""The box while it plays: how soon a turned knob is heard, how late notes are, what it costs.
+
+Everything is real: `noonsong play` as a process of its own (with bench.live_probe in it), the compiled firmware
+in the simulated chip, MIDI through a JACK server. Beside it runs a loop that does nothing but wait for moments
+of its own: how late that is, this machine makes everybody.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench import live_stage as stage
+from model.errors import NoonsongError
+
+SYNTH, CONTROLLER = "bench-synth", "bench-controller"
+SPIN_MS = 0.4
+CONFIG = f"""
+[midi]
+api = "jack"
+[[midi.outputs]]
+port = "{SYNTH}"
+[inputs]
+midi = ["{CONTROLLER}"]
+[[inputs.map]]
+control = "temperature"
+by = "cc 21"
+[board]
+knobs = ["temperature", "", "", "", "", ""]
+"""
+SOAK = ["density=8", "temperature=1.2"]
+Distributions = dict[str, list[float]]  # milliseconds
+
+
+class Trial(NamedTuple):
+    """A turn of the knob or a CC, at a monotonic time."""
+
+    by: str
+    at_s: float
+
+
+class Gear:
+    """A synthesizer, a controller and a board to play to."""
+
+    def __init__(self, folder: Path) -> None:
+        from tests.host.jack import Receiver, Sender
+        from tests.sim.sim_board import SimBoard
+
+        self.synth, self.controller = Receiver(SYNTH), Sender(CONTROLLER)
+        self.board = SimBoard(link=folder / "board")
+        self.board.set_knob(0, 0.5)
+        self.ons = self.offs = self.doubled = self.stray = 0
+        self.rises = self.falls = 0
+        self.words_s: list[float] = []  # when a voltage was written, monotonic
+        self.gates_s: list[tuple[float, int]] = []  # when a gate rose, and which
+        self._held: set[tuple[int, int]] = set()
+
+    def turn(self, position: float) -> float:
+        """Turn the knob; returns when."""
+        self.board.set_knob(0, position)
+        return time.monotonic()
+
+    def send_cc(self, position: float) -> float:
+        """Move the controller; returns when."""
+        now_s = time.monotonic()
+        self.controller.send(0xB0, 21, round(position * 127))
+        return now_s
+
+    def listen(self, keep: bool = True) -> None:
+        """Take what has arrived since the last time. Call at least once a second."""
+        for status, note, velocity in (m for m in self._messages() if len(m) == 3 and m[0] & 0xE0 == 0x80):
+            key = (status & 0x0F, note)
+            if status & 0x10 and velocity:
+                self.ons += 1
+                self.doubled += key in self._held
+                self._held.add(key)
+            else:
+                self.offs += 1
+                self.stray += key not in self._held
+                self._held.discard(key)
+        with self.board._lock:
+            sim, now_s = self.board.sim, time.monotonic()
+            now_cycle = self.board.cycle_at(now_s)
+            writes, pins = sim.dac_writes[:], sim.pins[:]
+            sim.dac_writes.clear()
+            sim.pins.clear()
+        gates = [pin for pin in pins if 4 <= pin.pin <= 7]
+        self.rises += sum(pin.high for pin in gates)
+        self.falls += sum(not pin.high for pin in gates)
+        if keep:
+            self.words_s += [now_s + (w.cycle - now_cycle) / 16e6 for w in writes]
+            self.gates_s += [(now_s + (p.cycle - now_cycle) / 16e6, p.pin - 4) for p in gates if p.high]
+
+    @property
+    def held_notes(self) -> int:
+        """Notes that the synthesizer still sounds."""
+        return len(self._held)
+
+    @property
+    def open_gates(self) -> int:
+        """Gates that the board holds."""
+        return sum(self.board.sim.gates())
+
+    def close(self) -> None:
+        """Pack up."""
+        self.synth.close()
+        self.controller.close()
+        self.board.close()
+
+    def _messages(self) -> list[list[int]]:
+        self.synth.drain()
+        messages, self.synth.all = self.synth.all, []
+        return messages
+
+
+def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> dict[str, Any]:
+    """Play for so long while the knob and the controller move: distributions, counts, costs."""
+    chance = random.Random(seed)
+    trials: list[Trial] = []
+
+    def perform(gear: Gear, end_s: float) -> None:
+        position = 0.5
+        while time.monotonic() < end_s:
+            _listen_for(gear, chance.uniform(0.25, 0.5))
+            position = (position + chance.uniform(0.2, 0.8)) % 1.0
+            by = chance.choice(("knob", "CC"))
+            trials.append(Trial(by, gear.turn(position) if by == "knob" else gear.send_cc(position)))
+        _listen_for(gear, 1.0)
+
+    found = _play(weights, seconds, busy, ["density=4", "temperature=1"], perform)
+    found["distributions"] |= _reactions(trials, found["noted"], found["gear"].words_s)
+    found["distributions"]["gate at the board"] = _gate_errors(found["noted"], found["gear"].gates_s)
+    return _reported(found)
+
+
+def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Play at full density to every output: is all that begins ended, does memory stay?"""
+    memory: list[tuple[float, float]] = []
+    current: list[stage.Player] = []
+
+    def perform(gear: Gear, end_s: float) -> None:
+        began_s = time.monotonic()
+        while time.monotonic() < end_s:
+            _listen_for(gear, 15.0, keep=False)
+            memory.append(((time.monotonic() - began_s) / 60, current[0].resident_bytes() / 1e6))
+            progress(f"{memory[-1][0]:5.1f} min: {gear.ons} notes, {memory[-1][1]:.1f} MB")
+
+    found = _play(weights, minutes * 60, busy, SOAK, perform, current)
+    return _reported(found) | {"memory_mb": memory}
+
+
+def _play(
+    weights: Path | None,
+    seconds: float,
+    busy: bool,
+    controls: Sequence[str],
+    perform: Callable[[Gear, float], None],
+    current: list[stage.Player] | None = None,
+) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(stage.jack())
+        gear = Gear(folder)
+        stack.callback(gear.close)
+        options = ["--board", gear.board.port, "--seed", "1"]
+        options += [word for control in controls for word in ("--control", control)]
+        options += ["--weights", str(weights)] if weights else []
+        player = stage.Player(folder, CONFIG, options)
+        stack.callback(player.kill)
+        if current is not None:
+            current.append(player)
+        player.wait_for("is ready")
+        stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
+        _listen_for(gear, 2.0, keep=False)
+        nothing = stage.do_nothing(seconds, SPIN_MS / 1000)
+        began_s, processor_s, machine_s = time.monotonic(), player.processor_s(), stage.machine_busy_s()
+        perform(gear, began_s + seconds)
+        spent_s = time.monotonic() - began_s
+        share = (player.processor_s() - processor_s) / spent_s
+        others = (stage.machine_busy_s() - machine_s) / spent_s
+        resident = player.resident_bytes()
+        report, noted = player.end()
+        _listen_for(gear, 1.5)
+        late_s = json.loads(nothing.communicate(timeout=60)[0])
+        shown = [x for x, due in zip(noted["late_s"], noted["due_s"], strict=True) if due >= began_s]
+        return {
+            "distributions": {
+                "do-nothing loop": [1000 * x for x in late_s],
+                "MIDI message": [1000 * x for x in shown],
+            },
+            "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
+            "player_cores": share, "machine_cores": others, "resident_bytes": resident,
+            "board_lag_ms": gear.board.lag_s * 1000,
+        }  # fmt: skip
+
+
+def _listen_for(gear: Gear, seconds: float, keep: bool = True) -> None:
+    end_s = time.monotonic() + seconds
+    while (rest_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(rest_s, 0.5))
+        gear.listen(keep)
+
+
+def _reactions(trials: Sequence[Trial], noted: dict[str, Any], words_s: Sequence[float]) -> Distributions:
+    """From a turn to the first note that it changed, less the time that this note had to wait for its own
+    moment: when the note was planned, and how late it then left.
+    """
+    sent = dict(zip(noted["due_s"], noted["late_s"], strict=True))
+    found: Distributions = {}
+    for trial in trials:
+        asked_s = next((t for t, control, _ in noted["moves"] if t >= trial.at_s), None)
+        plan = next((p for p in noted["plans"] if asked_s is not None and p["moved_s"] >= asked_s), None)
+        if asked_s is None or plan is None or asked_s - trial.at_s > 0.25:
+            found.setdefault(f"{trial.by} unheard", []).append(0.0)
+            continue
+        reaction_s = plan["planned_s"] - trial.at_s
+        found.setdefault(f"{trial.by} to the plan", []).append(1000 * reaction_s)
+        due_s = plan["due_s"]
+        if due_s in sent:
+            found.setdefault(f"{trial.by} to MIDI", []).append(1000 * (reaction_s + sent[due_s]))
+        word_s = next((w for w in words_s if abs(w - due_s) < 0.005), None)
+        if word_s is not None:
+            found.setdefault(f"{trial.by} to SPI", []).append(1000 * (reaction_s + word_s - due_s))
+    return found
+
+
+def _gate_errors(noted: dict[str, Any], gates_s: Sequence[tuple[float, int]]) -> list[float]:
+    """Gates at the board against the times asked for, less their common delay."""
+    errors = []
+    rises: dict[int, list[float]] = {}
+    for at_s, channel in gates_s:
+        rises.setdefault(channel, []).append(at_s)
+    for due_s, channel in noted["board_events"]:
+        near = [at_s for at_s in rises.get(channel, ()) if abs(at_s - due_s) < 0.01]
+        if len(near) == 1:
+            errors.append(1000 * (near[0] - due_s))
+    middle = statistics.median(errors) if errors else 0.0
+    return [abs(error - middle) for error in errors]
+
+
+def _reported(found: dict[str, Any]) -> dict[str, Any]:
+    gear: Gear = found.pop("gear")
+    noted = found.pop("noted")
+    return found | {
+        "note_ons": gear.ons, "note_offs": gear.offs, "doubled": gear.doubled, "stray": gear.stray,
+        "held_at_end": gear.held_notes, "gate_rises": gear.rises, "gate_falls": gear.falls,
+        "open_gates_at_end": gear.open_gates, "board": noted["board"],
+    }  # fmt: skip
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that so large a share does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def table(figures: dict[str, Any]) -> str:
+    """For people."""
+    lines = [
+        f"{'both cores busy' if figures['busy'] else 'nothing else started'}: {figures['seconds']:.0f} s, the"
+        f" player took {100 * figures['player_cores']:.1f} % of a core and {figures['resident_bytes'] / 1e6:.0f}"
+        f" MB; all programs together {figures['machine_cores']:.2f} of {os.cpu_count()} cores",
+        f"{'milliseconds':26}{'count':>8}{'median':>10}{'99 %':>10}{'worst':>10}",
+    ]
+    for name, values in figures["distributions"].items():
+        if values:
+            cells = (statistics.median(values), percentile(values, 0.99), max(values))
+            lines.append(f"{name:26}{len(values):8}" + "".join(f"{cell:10.3f}" for cell in cells))
+    lines.append(
+        f"  MIDI: {figures['note_ons']} on, {figures['note_offs']} off, {figures['doubled']} struck while held,"
+        f" {figures['stray']} ends of nothing, {figures['held_at_end']} held at the end"
+    )
+    lines.append(
+        f"  gates: {figures['gate_rises']} opened, {figures['gate_falls']} closed,"
+        f" {figures['open_gates_at_end']} open at the end; board: {figures['board']}"
+    )
+    lines.append(f"  player: {figures['report']}")
+    return "\n".join(lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `noonsong bench live`."""
+    parser.add_argument("--weights", type=Path, help="default: those that noonsong ships")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each run (default 60)")
+    parser.add_argument(
+        "--soak", type=float, metavar="MINUTES", help="play to all outputs for so long instead"
+    )
+    parser.add_argument("--quiet", action="store_true", help="only with the cores free")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument(
+        "--picture", type=Path, help="write the distributions as a picture (needs matplotlib)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, draw."""
+    if not Path("/proc/self/stat").exists():
+        raise NoonsongError("bench live measures on Linux only: it reads /proc")
+    if args.soak:
+        progress = (lambda line: None) if args.json else lambda line: print(line, flush=True)
+        runs = {"soak": soak(args.weights, args.soak, not args.quiet, progress)}
+    else:
+        runs = {"idle": measure(args.weights, args.seconds, busy=False)}
+        if not args.quiet:
+            runs["busy"] = measure(args.weights, args.seconds, busy=True)
+    if args.json:
+        print(json.dumps(runs))
+    else:
+        for name, figures in runs.items():
+            print(f"\n{name}, {table(figures)}", flush=True)
+    if args.picture:
+        from bench.live_picture import draw
+
+        draw(runs, args.picture)
+    return 0

@@ -1,0 +1,113 @@
+"""`noonsong play`, the same but for a note of when things happened: python -m bench.live_probe FILE OPTIONS.
+
+The product's own threads and code run; a few of its methods are wrapped. What is kept has a fixed size, so
+that memory can be measured beside it, and is written to FILE as JSON when the piece ends.
+"""
+
+import array
+import json
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from host import cli
+from host.board import Board
+from host.outputs.midi import MidiOutput
+from host.performance import Performance
+from host.player import Player
+from host.scheduler import Scheduler
+
+MOST = 1 << 20
+
+
+class Record:
+    """What is noted, in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.late_s = array.array("d", bytes(8 * MOST))  # each MIDI message, after it was sent
+        self.due_s = array.array("d", bytes(8 * MOST))
+        self.sent = 0
+        self.moves: deque[tuple[float, str, str]] = deque(maxlen=4096)  # asked: time, control, by whom
+        self.plans: deque[dict[str, float]] = deque(maxlen=4096)
+        self.board_events: deque[tuple[float, int]] = deque(maxlen=1 << 16)  # due, channel, of opened gates
+        self.open_plan: dict[str, float] | None = None
+        self.board: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        count = min(self.sent, MOST)
+        return {
+            "late_s": list(self.late_s[:count]),
+            "due_s": list(self.due_s[:count]),
+            "moves": list(self.moves),
+            "plans": list(self.plans),
+            "board_events": list(self.board_events),
+            "board": self.board,
+        }
+
+
+def install(record: Record) -> None:
+    """Wrap the methods."""
+    send, ask, replan, plan = MidiOutput._send, Performance.move, Player.move, Player.plan_note
+    add, schedule, close = Scheduler.add, Board.schedule, Board.close
+
+    def timed_send(self: Any, event: Any, due_s: float) -> None:
+        send(self, event, due_s)
+        now_s = time.monotonic()
+        at = record.sent % MOST
+        record.late_s[at], record.due_s[at] = now_s - due_s, due_s
+        record.sent += 1
+
+    def timed_ask(self: Any, move: Any) -> None:
+        record.moves.append((time.monotonic(), move.control, move.who))
+        ask(self, move)
+
+    def timed_move(self: Any, *arguments: Any, **named: Any) -> None:
+        replan(self, *arguments, **named)
+        record.open_plan = {"moved_s": time.monotonic()}
+
+    def timed_plan(self: Any) -> Any:
+        spelled = plan(self)
+        if record.open_plan is not None and "planned_s" not in record.open_plan:
+            record.open_plan["planned_s"] = time.monotonic()
+        return spelled
+
+    def timed_add(self: Any, notes: Any) -> None:
+        notes = list(notes)
+        waiting = record.open_plan
+        if notes and waiting is not None and "planned_s" in waiting:
+            record.plans.append(waiting | {"due_s": notes[0].on_s})
+            record.open_plan = None
+        add(self, notes)
+
+    def timed_schedule(self: Any, event: Any, due_s: float) -> None:
+        if getattr(event, "high", True):
+            record.board_events.append((due_s, event.channel))
+        schedule(self, event, due_s)
+
+    def counted_close(self: Any) -> None:
+        status = self.status()
+        counts = {name: getattr(status.counts, name) for name in status.counts.__slots__}
+        if status.status is not None:
+            counts |= {name: getattr(status.status, name) for name in ("fired", "late", "queue_full")}
+        record.board = counts
+        close(self)
+
+    MidiOutput._send = timed_send  # type: ignore[method-assign]
+    Performance.move = timed_ask  # type: ignore[method-assign]
+    Player.move = timed_move  # type: ignore[method-assign]
+    Player.plan_note = timed_plan  # type: ignore[method-assign]
+    Scheduler.add = timed_add  # type: ignore[method-assign]
+    Board.schedule = timed_schedule  # type: ignore[method-assign]
+    Board.close = counted_close  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    to = Path(sys.argv[1])
+    noted = Record()
+    install(noted)
+    code = cli.main(["play", *sys.argv[2:]])
+    to.write_text(json.dumps(noted.as_dict()))
+    sys.exit(code)

@@ -1,0 +1,149 @@
+"""The stage that `noonsong bench live` plays on: a JACK server of its own, the simulated board, gear, load."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from model.errors import NoonsongError
+
+ROOT = Path(__file__).parents[1]
+JACK_OPTIONS = ("-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64")  # messages leave every 1.3 ms
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+# What a perfect program would be late by on this machine: it sleeps and spins as the scheduler does.
+DO_NOTHING = """
+import json, random, sys, threading, time
+from host.instrument import PRIORITY
+from host.priority import real_time
+seconds, spin_s = float(sys.argv[1]), float(sys.argv[2])
+real_time(PRIORITY + 3)
+sys.setswitchinterval(0.0005)
+condition, chance, late = threading.Condition(), random.Random(1), []
+end_s = due_s = time.monotonic()
+end_s += seconds
+while due_s < end_s:
+    due_s += chance.uniform(0.03, 0.12)
+    with condition:
+        while (rest_s := due_s - time.monotonic() - spin_s) > 0:
+            condition.wait(rest_s)
+    while time.monotonic() < due_s:
+        pass
+    late.append(time.monotonic() - due_s)
+print(json.dumps(late))
+"""
+BURN = "while True: pass"
+
+
+@contextlib.contextmanager
+def jack() -> Iterator[None]:
+    """A JACK server without hardware, for this process and those it starts. Raises NoonsongError without jackd."""
+    daemon = shutil.which("jackd")
+    if daemon is None:
+        raise NoonsongError("bench live needs a JACK server to play to: apt install jackd2")
+    name = f"noonsong-bench-{os.getpid()}"
+    os.environ |= {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+    server = subprocess.Popen(
+        [daemon, "-n", name, *JACK_OPTIONS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        from host.midi_ports import MidiPorts
+
+        for _ in range(100):
+            with contextlib.suppress(NoonsongError):
+                MidiPorts("jack")
+                break
+            time.sleep(0.05)
+        else:
+            raise NoonsongError("the JACK server did not start")
+        yield
+    finally:
+        _end(server)
+
+
+@contextlib.contextmanager
+def burners(count: int) -> Iterator[None]:
+    """So many programs that want a core each, all the time."""
+    running = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in running:
+            _end(each)
+
+
+class Player:
+    """A `noonsong play` with the probe in it."""
+
+    def __init__(self, folder: Path, config: str, options: list[str]) -> None:
+        self._noted = folder / "noted.json"
+        (folder / "noonsong.toml").write_text(config)
+        command = [sys.executable, "-m", "bench.live_probe", str(self._noted), "--no-panel", "--json"]
+        command += ["--config", str(folder / "noonsong.toml"), "--journal", str(folder / "journal.sqlite")]
+        with (folder / "said").open("w") as said:
+            self._process = subprocess.Popen(
+                [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True
+            )
+        self._said = folder / "said"
+
+    def wait_for(self, sentence: str) -> None:
+        """Raises NoonsongError when it does not come."""
+        end_s = time.monotonic() + 60
+        while sentence not in self._said.read_text():
+            if time.monotonic() > end_s or self._process.poll() is not None:
+                raise NoonsongError(f"the player did not say {sentence!r} but: {self._said.read_text()}")
+            time.sleep(0.05)
+
+    def processor_s(self) -> float:
+        """Processor time spent so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def resident_bytes(self) -> int:
+        """Memory held now, without the buffers of the JACK server (128 MB), which every client sees."""
+        text = Path(f"/proc/{self._process.pid}/status").read_text()
+        lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        return 1024 * (int(lines["VmRSS"].split()[0]) - int(lines["RssShmem"].split()[0]))
+
+    def end(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Stop it; its own report and what the probe noted. Raises NoonsongError when it ended in disorder."""
+        import json
+
+        self._process.send_signal(signal.SIGTERM)
+        out, _ = self._process.communicate(timeout=60)
+        if self._process.returncode != 0:
+            raise NoonsongError(f"the player failed: {self._said.read_text()[-2000:]}")
+        return json.loads(out.splitlines()[-1]), json.loads(self._noted.read_text())
+
+    def kill(self) -> None:
+        """However it stands."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+def do_nothing(seconds: float, spin_s: float) -> "subprocess.Popen[str]":
+    """Start the do-nothing loop; it prints its latenesses in seconds as JSON when the time is over."""
+    command = [sys.executable, "-c", DO_NOTHING, str(seconds), str(spin_s)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def machine_busy_s() -> float:
+    """Processor time that everything on this machine has spent, all cores together."""
+    fields = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS_PER_S
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,61 @@
+"""The live bench: its arithmetic, and one short run of the real thing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import live
+
+
+def noted(**more):
+    return {"moves": [], "plans": [], "due_s": [], "late_s": [], "board_events": [], "board": None} | more
+
+
+def test_a_reaction_leaves_out_the_wait_for_the_notes_own_time() -> None:
+    record = noted(
+        moves=[(1.001, "temperature", "knob 1"), (2.003, "temperature", "cc 21")],
+        plans=[{"moved_s": 1.002, "planned_s": 1.004, "due_s": 1.5},
+               {"moved_s": 2.004, "planned_s": 2.005, "due_s": 2.5}],
+        due_s=[1.5, 2.5], late_s=[0.001, 0.002],
+    )  # fmt: skip
+    trials = [live.Trial("knob", 1.0), live.Trial("CC", 2.0), live.Trial("CC", 5.0)]
+    found = live._reactions(trials, record, [1.5005, 2.4])
+    assert found == {
+        "knob to the plan": [pytest.approx(4)],
+        "knob to MIDI": [pytest.approx(5)],
+        "knob to SPI": [pytest.approx(4.5)],
+        "CC to the plan": [pytest.approx(5)],
+        "CC to MIDI": [pytest.approx(7)],
+        "CC unheard": [0.0],
+    }
+
+
+def test_gate_errors_are_about_their_middle() -> None:
+    record = noted(board_events=[(1.0, 0), (2.0, 1), (3.0, 0), (9.0, 3)])
+    rises = [(1.003, 0), (2.004, 1), (3.0035, 0)]
+    assert live._gate_errors(record, rises) == pytest.approx([0.5, 0.5, 0.0])
+
+
+def test_percentiles() -> None:
+    assert live.percentile([3.0, 1.0, 2.0], 0.99) == 3.0
+    assert live.percentile(list(range(1000)), 0.99) == 990
+
+
+@pytest.mark.xdist_group("board")
+def test_a_short_run(small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER", "JACK_NO_AUDIO_RESERVATION"):
+        monkeypatch.setenv(name, "1")  # put back afterwards
+    figures = live.measure(small_weights, 5.0, busy=False)
+    assert figures["note_ons"] == figures["note_offs"] > 5
+    assert (figures["doubled"], figures["stray"], figures["held_at_end"]) == (0, 0, 0)
+    assert figures["open_gates_at_end"] == 0
+    reacted = figures["distributions"]
+    assert reacted["do-nothing loop"] and reacted["MIDI message"]
+    assert "knob to the plan" in reacted or "CC to the plan" in reacted
+    assert "median" in live.table(figures)
+    from bench.live_picture import draw
+
+    draw({"idle": figures, "soak": figures | {"memory_mb": [(0.0, 40.0), (1.0, 41.0)]}}, tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+    json.dumps(figures)
