@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from model.dataset import Split, encode_steps, side_pairs
 from model.errors import NoonsongError
 from model.markov import Markov
+from model.playing import command as playing
 from model.tokens import END, FIRST_NOTE, FIRST_TOUCH, VOCABULARY_SIZE
 
 RESAMPLES = 1000
@@ -195,10 +196,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conditioned", action="store_true", help="tell the network all side inputs")
     parser.add_argument("--float", action="store_true", help="in torch, without int8 activations")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    playing.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    if args.play:
+        return playing.run(args)
     from quantize.engine import Engine
     from quantize.weights import read_header
 

@@ -41,10 +41,13 @@ def test_shared_modules_are_light(name: str) -> None:
         assert imported.split(".")[0] not in (*TRAINING, "host", "quantize")
 
 
+DOOR = ROOT / "model" / "playing" / "renders.py"  # measures what the box makes of the weights
+
+
 @pytest.mark.parametrize("package", ["model", "quantize"])
 def test_learning_does_not_know_the_box(package: str) -> None:
     for path in sources(package):
-        assert not [name for name in imports(path) if name.split(".")[0] == "host"], path
+        assert path == DOOR or not [name for name in imports(path) if name.split(".")[0] == "host"], path
 
 
 ORDER = ["events", "settings", "player", "clock", "scheduler", "outputs", "performance", "instrument"]

@@ -1,5 +1,4 @@
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,8 +17,7 @@ from model.evaluate import (
     main_result,
 )
 from model.markov import Markov
-from model.render import Asked, longest_silence_beats, most_repeats, onsets_per_beat, render
-from model.tokens import FIRST_TOUCH, Note
+from model.tokens import FIRST_TOUCH
 from quantize.engine import Engine
 from tests.model.synthetic import scale_piece, scale_splits
 from tests.quantize.factory import random_file
@@ -70,26 +68,6 @@ def test_held_out_sequences_are_the_same_each_time(tmp_path):
     one, two = (fixed_sequences(valid, 3, 64, True) for _ in range(2))
     assert all((a.token == b.token).all() and (a.rows == b.rows).all() for a, b in zip(one, two, strict=True))
     assert all((batch.weights == 0).all() for batch in fixed_sequences(valid, 3, 64, False))
-
-
-def test_rendering_obeys_the_grammar_and_its_seed(weights):
-    engine = Engine.load(weights)
-    notes, entropy = render(engine, Asked(density=2.0, source=1, seed=3), 16)
-    assert notes
-    assert entropy > 0
-    assert all(a.tick <= b.tick for a, b in pairwise(notes))
-    assert render(engine, Asked(density=2.0, source=1, seed=3), 16)[0] == notes
-    assert render(engine, Asked(density=2.0, source=1, seed=4), 16)[0] != notes
-
-
-def test_measures_of_what_was_played():
-    beat = [Note(24 * k, 2, 60, 80, 12) for k in range(96)]
-    assert onsets_per_beat(beat, 96) == [1.0] * 20
-    assert longest_silence_beats(beat) == 0.5
-    assert most_repeats(beat) == 12
-    rising = [note._replace(pitch=20 + k) for k, note in enumerate(beat)]
-    assert most_repeats(rising) == 1
-    assert longest_silence_beats([*beat[:4], *beat[20:]]) == 16.5
 
 
 def test_scores_without_dynamics_are_given_some():

@@ -1,0 +1,1 @@
+"""The weights played as an instrument, and what comes of it: `noonsong evaluate --play`."""
