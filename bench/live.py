@@ -22,7 +22,10 @@ from model.errors import NoonsongError
 
 SYNTH, CONTROLLER = "bench-synth", "bench-controller"
 SPIN_MS = 0.4
+SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
 CONFIG = f"""
+[play]
+spin_ms = {{spin_ms}}
 [midi]
 api = "jack"
 [[midi.outputs]]
@@ -140,6 +143,28 @@ def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> 
     return _reported(found)
 
 
+def spins(weights: Path | None, seconds: float, busy: bool) -> dict[float, dict[str, float]]:
+    """Spin time in ms -> what it costs and gives."""
+    found = {}
+    for spin_ms in SPINS_MS:
+        figures = _play(
+            weights,
+            seconds,
+            busy,
+            ["density=4"],
+            _listen_until,
+            spin_ms=spin_ms,
+        )
+        late_ms = figures["distributions"]["MIDI message"]
+        found[spin_ms] = {
+            "cores": figures["player_cores"],
+            "median_ms": statistics.median(late_ms),
+            "p99_ms": percentile(late_ms, 0.99),
+            "do_nothing_p99_ms": percentile(figures["distributions"]["do-nothing loop"], 0.99),
+        }
+    return found
+
+
 def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[str], None]) -> dict[str, Any]:
     """Play at full density to every output: is all that begins ended, does memory stay?"""
     memory: list[tuple[float, float]] = []
@@ -163,6 +188,7 @@ def _play(
     controls: Sequence[str],
     perform: Callable[[Gear, float], None],
     current: list[stage.Player] | None = None,
+    spin_ms: float = SPIN_MS,
 ) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -172,14 +198,14 @@ def _play(
         options = ["--board", gear.board.port, "--seed", "1"]
         options += [word for control in controls for word in ("--control", control)]
         options += ["--weights", str(weights)] if weights else []
-        player = stage.Player(folder, CONFIG, options)
+        player = stage.Player(folder, CONFIG.format(spin_ms=spin_ms), options)
         stack.callback(player.kill)
         if current is not None:
             current.append(player)
         player.wait_for("is ready")
         stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
         _listen_for(gear, 2.0, keep=False)
-        nothing = stage.do_nothing(seconds, SPIN_MS / 1000)
+        nothing = stage.do_nothing(seconds, spin_ms / 1000)
         began_s, processor_s, machine_s = time.monotonic(), player.processor_s(), stage.machine_busy_s()
         perform(gear, began_s + seconds)
         spent_s = time.monotonic() - began_s
@@ -202,7 +228,10 @@ def _play(
 
 
 def _listen_for(gear: Gear, seconds: float, keep: bool = True) -> None:
-    end_s = time.monotonic() + seconds
+    _listen_until(gear, time.monotonic() + seconds, keep)
+
+
+def _listen_until(gear: Gear, end_s: float, keep: bool = True) -> None:
     while (rest_s := end_s - time.monotonic()) > 0:
         time.sleep(min(rest_s, 0.5))
         gear.listen(keep)
@@ -285,12 +314,24 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def spin_table(found: dict[float, dict[str, float]]) -> str:
+    """For people."""
+    lines = [f"{'spin ms':>8}{'% of a core':>14}{'median ms':>12}{'99 % ms':>10}{'do-nothing 99 %':>18}"]
+    for spin_ms, row in found.items():
+        cells = f"{row['median_ms']:12.3f}{row['p99_ms']:10.3f}{row['do_nothing_p99_ms']:18.3f}"
+        lines.append(f"{spin_ms:8.1f}{100 * row['cores']:14.1f}{cells}")
+    return "\n".join(lines)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `noonsong bench live`."""
     parser.add_argument("--weights", type=Path, help="default: those that noonsong ships")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each run (default 60)")
     parser.add_argument(
         "--soak", type=float, metavar="MINUTES", help="play to all outputs for so long instead"
+    )
+    parser.add_argument(
+        "--spins", action="store_true", help="what staying awake before a note costs, instead"
     )
     parser.add_argument("--quiet", action="store_true", help="only with the cores free")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -303,6 +344,10 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, draw."""
     if not Path("/proc/self/stat").exists():
         raise NoonsongError("bench live measures on Linux only: it reads /proc")
+    if args.spins:
+        found = spins(args.weights, args.seconds, not args.quiet)
+        print(json.dumps(found) if args.json else spin_table(found))
+        return 0
     if args.soak:
         progress = (lambda line: None) if args.json else lambda line: print(line, flush=True)
         runs = {"soak": soak(args.weights, args.soak, not args.quiet, progress)}

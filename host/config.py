@@ -28,6 +28,7 @@ class Play(_Section, frozen=True):
     weights: str = ""  # empty: those that noonsong ships
     journal: str = ""  # empty: where this system keeps such things
     commit_ms: Annotated[float, msgspec.Meta(ge=1, le=500)] = 15.0
+    spin_ms: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.4
 
 
 class MidiPort(_Section, frozen=True):

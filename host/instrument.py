@@ -14,10 +14,10 @@ from host.events import Move
 from host.outputs.base import Output
 from host.performance import Performance
 from host.piece import Piece
-from host.priority import ordinary, real_time
+from host.priority import lock_memory, ordinary, real_time, refusal
 from host.scheduler import Scheduler
 
-SPIN_S = 0.0004  # the last stretch before a deadline is waited out awake: sleeping ends late
+SPIN_S = 0.0004
 SYNC_S = 0.5
 WATCH_PORTS_S = 1.5
 PRIORITY = 20  # of the main thread; housekeeping, planning and sending are one above the other
@@ -35,8 +35,11 @@ class Instrument:
         day: Day,
         say: Callable[[str], None],
         now_s: Callable[[], float] = time.monotonic,
+        spin_s: float = SPIN_S,
     ) -> None:
-        """The performance has been started."""
+        """The performance has been started. `spin_s`: so long before a deadline the sender stays awake, for
+        sleeping ends late.
+        """
         self.performance = performance
         self.scheduler = scheduler
         self.piece = piece
@@ -50,6 +53,7 @@ class Instrument:
         self.panics = 0  # for those who look on, and sound themselves
         self._resting_by_day = False
         self._resting_by_hand: bool | None = None  # until the day's next wake or rest
+        self._spin_s = spin_s
         self._day = day
         self._say = say
         self._stop = threading.Event()
@@ -63,6 +67,9 @@ class Instrument:
         # A thread that holds the interpreter may keep the scheduler waiting this long, no longer.
         sys.setswitchinterval(0.0005)
         self.real_time = real_time(PRIORITY)
+        refused = refusal(self.real_time, lock_memory())
+        if refused:
+            self._say(refused)
         gc.collect()
         gc.freeze()  # what start-up made stays: collections while playing have little to look at
         self._rest_or_play()
@@ -129,7 +136,7 @@ class Instrument:
         while not self._stop.is_set():
             with scheduler.wakeup:
                 deadline_s = scheduler.next_deadline_s()
-                rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - SPIN_S
+                rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - self._spin_s
                 if rest_s > 0:
                     scheduler.wakeup.wait(rest_s)
                     continue

@@ -1,6 +1,13 @@
-"""Real-time priority for the calling thread, where the system permits it."""
+"""What the system can do so that notes are not late: real-time priority, memory that is never swapped out."""
 
+import ctypes
 import os
+import re
+import sys
+from pathlib import Path
+
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # the same on x86-64 and arm64 (linux/mman.h)
+_CAP_IPC_LOCK = 14
 
 
 def real_time(priority: int) -> bool:
@@ -19,3 +26,40 @@ def real_time(priority: int) -> bool:
 def ordinary() -> None:
     """Take it back."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def may_lock_memory() -> bool:
+    """Whether this process may lock as much memory as it wants. Under a limit, memory taken later would be
+    refused, and the process die of it: so a limit counts as no.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        return True
+    capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.M)
+    return capabilities is not None and bool(int(capabilities[1], 16) >> _CAP_IPC_LOCK & 1)
+
+
+def lock_memory() -> bool:
+    """Keep all of this process in memory, what it will take later too; returns whether that is permitted."""
+    if not may_lock_memory():
+        return False
+    # As it is touched: else every thread's whole stack would be taken at once.
+    failed: int = ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
+    return not failed
+
+
+def refusal(real_time_permitted: bool, memory_locked: bool) -> str:
+    """What was not permitted, in a sentence; empty when nothing was refused, or no system but Linux offers it."""
+    missing = [
+        *([] if real_time_permitted else ["real-time priority (rtprio 95)"]),
+        *([] if memory_locked else ["locked memory (memlock unlimited)"]),
+    ]
+    if not missing or not sys.platform.startswith("linux"):
+        return ""
+    return (
+        f"{' and '.join(missing)} not permitted: on a busy machine notes may come late."
+        " Permit it in /etc/security/limits.d; `noonsong doctor` says how"
+    )

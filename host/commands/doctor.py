@@ -14,13 +14,12 @@ from typing import Literal, NamedTuple
 
 from serial.tools import list_ports
 
-from host.commands.common import load_journal_path, released_weights
+from host.commands.common import load_engine, load_journal_path, weights_path
 from host.config import Config, load_config
 from host.history import History
 from host.midi_ports import MidiPorts, match_port
-from host.priority import ordinary, real_time
+from host.priority import may_lock_memory, ordinary, real_time
 from model.errors import NoonsongError
-from quantize.engine import Engine
 
 GIGABYTE = 1 << 30
 ENOUGH_DISK = GIGABYTE // 2
@@ -66,7 +65,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     except NoonsongError as error:
         config = Config()
         yield Finding("wrong", "settings", str(error), "mend that line, or write a new file: noonsong init")
-    weights = arguments.weights or (Path(config.play.weights) if config.play.weights else released_weights())
+    weights = weights_path(arguments, config)
     for check in (_weights(weights), _journal(arguments), _midi(config), _serial(), _priority(), _clock()):
         yield from check
 
@@ -74,7 +73,7 @@ def examine(arguments: argparse.Namespace) -> Iterator[Finding]:
 def _weights(path: Path) -> Iterator[Finding]:
     try:
         began_s = time.perf_counter()
-        engine = Engine.load(path)
+        engine = load_engine(path)
         engine.step(0, [])
         spent_ms = (time.perf_counter() - began_s) * 1000
     except NoonsongError as error:
@@ -142,6 +141,13 @@ def _priority() -> Iterator[Finding]:
     else:
         advice = "add '@audio - rtprio 95' to /etc/security/limits.d/audio.conf and join the group audio"
         yield Finding("note", "priority", "no real-time priority: a busy machine may be heard", advice)
+    if may_lock_memory():
+        yield Finding("good", "memory", "memory may be locked")
+    else:
+        advice = (
+            "add '@audio - memlock unlimited' to /etc/security/limits.d/audio.conf and join the group audio"
+        )
+        yield Finding("note", "memory", "memory may not be locked: a full one may be heard", advice)
 
 
 def _clock() -> Iterator[Finding]:

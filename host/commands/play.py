@@ -116,7 +116,15 @@ def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[
     performance.start(now_s, time.time(), piece.past, piece.playhead.position)
     if piece.begin_phrase:
         performance.begin_phrase()
-    instrument = Instrument(performance, scheduler, piece, outputs, loaded.config.day, say)
+    instrument = Instrument(
+        performance,
+        scheduler,
+        piece,
+        outputs,
+        loaded.config.day,
+        say,
+        spin_s=loaded.config.play.spin_ms / 1000,
+    )
     if piece.past is not None:
         for name, value in loaded.asked.items():
             instrument.move(name, value, "command line")
