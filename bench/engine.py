@@ -1,12 +1,13 @@
 """Our kernels beside what could be installed instead: the same shape, one core, one run.
 
 Times are the thread's own processor time, so that other programs on the machine disturb less: the median of
-alternating rounds. Instructions are counted by valgrind (x86-64) or an emulator (arm64) where they are
-installed; they do not change from run to run.
+alternating rounds. Instructions are counted by valgrind where it is installed; they do not change
+from run to run. Memory is that of a process which does nothing else.
 """
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -18,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.alone import NETWORK, WEIGHTS
+from bench.ours import Ours
 from bench.replay import PROGRAM, dump
-from model.tokens import VOCABULARY_SIZE
-from quantize.engine import Engine
 from quantize.kernel.compile import CompileError, compile_kernel
 from quantize.kernel_library import kernels
 
@@ -29,51 +30,8 @@ SHAPES = {
     "6M": {"width": 320, "layers": 5, "heads": 10, "window": 512},
 }
 POSITIONS = (10, 255, 511)
-ALL = ((0, VOCABULARY_SIZE),)
-SIDE = [(i, 0.5) for i in range(5)]
 PLAIN_FLAGS = ("-std=gnu99", "-Ofast", "-march=native")
 Feeds = dict[str, Callable[[int], None]]
-
-
-class Ours:
-    """An engine, to be stepped at one position as often as wanted."""
-
-    def __init__(self, path: Path, kernel: str) -> None:
-        self.engine = Engine.load(path, kernel=kernel)
-        self.batch: Any = None
-
-    def at(self, position: int) -> None:
-        """Stand where `position` tokens have been fed."""
-        if self.engine.position != position:
-            self.engine.reset()
-            self.engine.prefill([i % 700 for i in range(position)], [SIDE] * position)
-
-    def step(self, position: int) -> None:
-        """A token in and a token drawn out of all."""
-        self.bare_step(position)
-        self.engine.sample(ALL, (1.0, 1.0, 1.0), 0.95, 1)
-
-    def bare_step(self, position: int) -> None:
-        """A token in."""
-        self.engine.truncate(position)
-        self.engine.step(5, SIDE)
-
-    def prefill(self, count: int) -> None:
-        """Many tokens in."""
-        self.engine.reset()
-        self.engine.prefill([i % 700 for i in range(count)], [SIDE] * count)
-
-    def singles(self, count: int) -> None:
-        """The same, one by one."""
-        self.engine.reset()
-        for i in range(count):
-            self.engine.step(i % 700, SIDE)
-
-    def batch_step(self, count: int) -> None:
-        """A token into each of so many candidates."""
-        if self.batch is None or self.batch.position - self.batch.fork >= 16:
-            self.batch = self.engine.fork(count)
-        self.batch.step([5] * count, [SIDE] * count)
 
 
 def microseconds(calls: dict[str, Callable[[], None]], rounds: int, repeats: int) -> dict[str, float]:
@@ -89,26 +47,27 @@ def microseconds(calls: dict[str, Callable[[], None]], rounds: int, repeats: int
     return {name: statistics.median(times) / 1000 for name, times in spent.items()}
 
 
-def measure(sizes: dict[str, int], quick: bool) -> dict[str, Any]:
+def measure(sizes: dict[str, int], quick: bool, count_rivals: bool = False) -> dict[str, Any]:
     """All figures of one shape: {"rows": {name: {figure: value}}, "read_limit_us": ..., ...}."""
     import torch
 
-    from bench import rivals
+    from bench import rival, rivals
     from model.shape import rotary_turns
     from quantize.quantize import tensors_of
     from quantize.weights import make_header, write_weights
 
-    rivals.one_core()
+    rival.one_core()
     torch.set_num_threads(1)
     rounds, repeats = (2, 5) if quick else (12, 25)
     network = rivals.random_network(sizes)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights"
+        path = Path(folder) / WEIGHTS
         header = make_header(network.shape.as_dict(), rotary_turns(network.shape), [], [{}], {})
         write_weights(path, header, [tensors_of(network)])
         ours = {name: Ours(path, name) for name in [*kernels(), "numpy"]}
         others = [rivals.torch_float(network), rivals.torch_int8(network)]
-        others += _if_installed(rivals.onnx_rivals, network)
+        others += _onnx_if_installed(network, Path(folder))
+        torch.save(network, Path(folder) / NETWORK)
         rows: dict[str, dict[str, Any]] = {name: {} for name in [*ours, *(o.name for o in others), "plain C"]}
         plain = _plain_program(Path(folder))
         for position in POSITIONS:
@@ -125,7 +84,13 @@ def measure(sizes: dict[str, int], quick: bool) -> dict[str, Any]:
         _measure_many(rows, ours, others, rounds)
         for name, each in ours.items():
             rows[name]["memory_bytes"] = each.engine.memory_bytes
+        for name in [*ours, *(o.name for o in others)]:
+            rows[name]["process_bytes"] = _alone(name, Path(folder), 3)
         _count_instructions(rows, path, Path(folder))
+        if plain:
+            rows["plain C"]["instructions"] = _count_plain(plain, network.shape)
+        for name in ["numpy", *(o.name for o in others)] if count_rivals else []:
+            rows[name]["instructions"] = _count_alone(name, Path(folder))
         weights = sum(m.nbytes for m in _matrices(path))
         kept = 2 * network.shape.layers * network.shape.window * network.shape.width
         figures: dict[str, Any] = {
@@ -154,7 +119,7 @@ def _measure_many(
     for name, each in fast.items():
         calls[f"prefill_512_us {name}"] = partial(each.prefill, 512)
         calls[f"singles_512_us {name}"] = partial(each.singles, 512)
-    calls |= {f"prefill_512_us {o.name}": partial(o.prefill, 512) for o in others if o.prefill}
+    calls |= {f"prefill_512_us {o.name}": partial(o.prefill, 512) for o in others}
     found = microseconds(calls, rounds, 2)
     for each in fast.values():
         each.at(511)
@@ -201,7 +166,8 @@ def table(figures: dict[str, Any]) -> str:
     columns = {
         "us_at_10": ("us at 10", 1, 1), "us_at_255": ("at 255", 1, 1), "us_at_511": ("at 511", 1, 1),
         "tokens": ("tokens/s", 1, 0), "prefill_512_us": ("prefill ms", 1e-3, 1),
-        "batch_16_us": ("16 at once us", 1, 0), "memory_bytes": ("MB", 1e-6, 2),
+        "batch_16_us": ("16 at once us", 1, 0), "memory_bytes": ("engine MB", 1e-6, 2),
+        "process_bytes": ("process MB", 1e-6, 0),
         "instructions": ("instructions", 1, 0),
     }  # fmt: skip
     shape = figures["shape"]
@@ -215,7 +181,7 @@ def table(figures: dict[str, Any]) -> str:
             continue
         shown = row | {"tokens": 1e6 / row["us_at_511"]}
         cells = (
-            f"{shown[key] * unit:14.{digits}f}" if key in shown else f"{'-':>14}"
+            f"{shown[key] * unit:14.{digits}f}" if shown.get(key) is not None else f"{'-':>14}"
             for key, (_, unit, digits) in columns.items()
         )
         lines.append(f"{name:22}" + "".join(cells))
@@ -229,6 +195,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `noonsong bench engine`."""
     parser.add_argument("--shape", choices=SHAPES, action="append", help="default: all of them")
     parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument(
+        "--count-rivals",
+        action="store_true",
+        help="count the rivals' instructions too (with valgrind: minutes)",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -236,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     found = {}
     for name in args.shape or SHAPES:
-        found[name] = measure(SHAPES[name], args.quick)
+        found[name] = measure(SHAPES[name], args.quick, args.count_rivals)
         if not args.json:
             print(f"\n{name}: {table(found[name])}", flush=True)
     if args.json:
@@ -244,12 +215,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _if_installed(make: Callable[[Any], list[Any]], network: Any) -> list[Any]:
+def _onnx_if_installed(network: Any, folder: Path) -> list[Any]:
+    from bench import rivals
+
     try:
-        return make(network)
+        from bench import rivals_onnx
+
+        rivals.export(network, folder)
     except ImportError as error:
         print(f"{error.name} is not installed (pip install onnxruntime onnx): left out", file=sys.stderr)
         return []
+    return [rivals_onnx.load(name, folder, network.shape) for name in rivals.ONNX]
 
 
 def _matrices(path: Path) -> Iterator[Any]:
@@ -286,6 +262,41 @@ def _read(program: Path, size: int) -> float:
     return statistics.median(_numbers([str(program), "read", str(size), "400"])) / 1000
 
 
+def _alone(name: str, folder: Path, steps: int) -> int:
+    return _numbers([sys.executable, "-m", "bench.alone", name, str(folder), str(steps)])[0]
+
+
+def _instructions(command: list[str]) -> int | None:
+    """Of a whole program; None when valgrind cannot run it."""
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*valgrind, *command], capture_output=True, text=True, check=False, env=environment)
+    line = next((x for x in done.stderr.splitlines() if "Collected" in x), None)
+    return int(line.rsplit(":", 1)[1]) if line and done.returncode == 0 else None
+
+
+def _difference(few: int | None, many: int | None, steps: int) -> int | None:
+    return (many - few) // steps if few and many else None
+
+
+def _count_plain(program: Path, shape: Any) -> int | None:
+    """Of a token of the plain program at position 511."""
+    if not shutil.which("valgrind"):
+        return None
+    sizes = [str(x) for x in (shape.width, shape.layers, shape.heads, shape.vocabulary, 511)]
+    few, many = (_instructions([str(program), *sizes, str(repeats)]) for repeats in (1, 11))
+    return _difference(few, many, 10)
+
+
+def _count_alone(name: str, folder: Path) -> int | None:
+    """Of a token of a contestant at position 511, Python included; what valgrind cannot run has none."""
+    if not shutil.which("valgrind"):
+        return None
+    command = [sys.executable, "-m", "bench.alone", name, str(folder)]
+    few, many = (_instructions([*command, str(steps)]) for steps in (5, 45))
+    return _difference(few, many, 40)
+
+
 def _count_instructions(rows: dict[str, dict[str, Any]], path: Path, folder: Path) -> None:
     """Of a token at position 512 fed and drawn, by the difference of two runs."""
     if not shutil.which("valgrind"):
@@ -295,16 +306,10 @@ def _count_instructions(rows: dict[str, dict[str, Any]], path: Path, folder: Pat
         names = compile_kernel(program, link=("-lm",), sources=(PROGRAM,))
     except CompileError:
         return
-    dumped = dump(path, folder / "dump")
-
-    def counted(kernel: str, tokens: int) -> int | None:
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(program)]
-        command += [str(dumped), kernel, str(tokens), "512", "500"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        line = next((x for x in done.stderr.splitlines() if "Collected" in x), None)
-        return int(line.rsplit(":", 1)[1]) if line and done.stdout.startswith("1") else None
-
-    for kernel in names:
-        few, many = (counted(kernel, tokens) for tokens in (1, 21)) if kernel in rows else (None, None)
-        if few and many:
-            rows[kernel]["instructions"] = (many - few) // 20
+    dumped = str(dump(path, folder / "dump"))
+    for kernel in [name for name in names if name in rows]:
+        few, many = (
+            _instructions([str(program), dumped, kernel, str(tokens), "512", "500"]) for tokens in (1, 21)
+        )
+        # An instruction set that valgrind does not know: the program then says so and counts nothing.
+        rows[kernel]["instructions"] = _difference(few, many, 20) or None

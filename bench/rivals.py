@@ -1,34 +1,26 @@
-"""What a player could install instead: the same network in torch and onnxruntime, keys and values kept.
+"""What a player could install instead: the same network in torch, and exported for onnxruntime, keys and
+values kept.
 
 Each is a `Rival`: `feed(position, batch)` computes one token's logits with `position` tokens remembered and
 draws the next token by plain means, as often as wanted. One core each.
 """
 
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.rival import Rival
 from model.shape import Shape, rotary_turns
 from model.transformer import Transformer, norm, rotate
 
 SIDE_PAIRS = 5
-
-
-class Rival(NamedTuple):
-    """`feed(position, batch)` computes a step of `batch` sequences; `prefill(count)` many tokens at once."""
-
-    name: str
-    feed: Callable[[int, int], None]
-    prefill: Callable[[int], None] | None
 
 
 class CachedStep(nn.Module):
@@ -70,6 +62,34 @@ class CachedStep(nn.Module):
         return self.head(self.normed(x) * self.gain), *present
 
 
+class Prefill(nn.Module):
+    """Many tokens at once from the beginning; as CachedStep."""
+
+    def __init__(self, step: CachedStep) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(
+        self, token: Tensor, rows: Tensor, weights: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, ...]:
+        """token [time]; rows, weights [time, pairs]; cos, sin [time, head_width / 2] -> logits after the last
+        and for each layer keys and values [1, heads, time, head_width].
+        """
+        step, time = self.step, token.size(0)
+        x = functional.embedding(token, step.token)
+        x = x + (functional.embedding(rows, step.side) * weights.unsqueeze(-1)).sum(1)
+        present: list[Tensor] = []
+        layers: Any = step.stack
+        for layer in layers:
+            qkv = layer.qkv(step.normed(x)).view(1, time, 3, step.heads, -1).permute(2, 0, 3, 1, 4)
+            query, key, value = rotate(qkv[0], cos, sin), rotate(qkv[1], cos, sin), qkv[2]
+            present += [key, value]
+            heard = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+            x = x + layer.out(heard.transpose(1, 2).reshape(time, -1))
+            x = x + layer.down(functional.relu(layer.up(step.normed(x))).square())
+        return step.head(step.normed(x[-1:]) * step.gain), *present
+
+
 def random_network(sizes: dict[str, int]) -> Transformer:
     """Untrained, but with nothing zero."""
     torch.manual_seed(0)
@@ -98,9 +118,21 @@ def inputs(shape: Shape, position: int, batch: int) -> tuple[Tensor, ...]:
     )
 
 
+def prefill_inputs(shape: Shape, count: int) -> tuple[Tensor, ...]:
+    """Of Prefill."""
+    positions = torch.arange(count)
+    angles = (
+        (positions[:, None] * torch.tensor(rotary_turns(shape))) % shape.period * (2 * np.pi / shape.period)
+    )
+    rows = torch.arange(SIDE_PAIRS).expand(count, -1).contiguous()
+    weights = torch.full((count, SIDE_PAIRS), 0.5)
+    return positions % shape.vocabulary, rows, weights, angles.cos().float(), angles.sin().float()
+
+
 def torch_float(network: Transformer) -> Rival:
     """Eager float32."""
-    return _torch("torch float32", CachedStep(network), network)
+    step = CachedStep(network)
+    return _torch("torch float32", step, Prefill(step), network.shape)
 
 
 def torch_int8(network: Transformer) -> Rival:
@@ -109,48 +141,48 @@ def torch_int8(network: Transformer) -> Rival:
         warnings.simplefilter("ignore")
         quantize: Any = torch.ao.quantization.quantize_dynamic
         step = quantize(CachedStep(network), {nn.Linear}, dtype=torch.qint8)
-    return _torch("torch int8", step, network)._replace(prefill=None)
+    return _torch("torch int8", step, Prefill(step), network.shape)
 
 
-def _torch(name: str, step: nn.Module, network: Transformer) -> Rival:
+def _torch(name: str, step: nn.Module, many: nn.Module, shape: Shape) -> Rival:
     torch.set_num_threads(1)
     prepared: dict[tuple[int, int], tuple[Tensor, ...]] = {}
 
     def feed(position: int, batch: int) -> None:
         key = (position, batch)
         if key not in prepared:
-            prepared[key] = inputs(network.shape, position, batch)
+            prepared[key] = inputs(shape, position, batch)
         with torch.inference_mode():
             logits = step(*prepared[key])[0]
             torch.multinomial(torch.softmax(logits, -1), 1)
 
     def prefill(count: int) -> None:
-        rows = torch.arange(SIDE_PAIRS).expand(1, count, -1)
+        if (count, 0) not in prepared:
+            prepared[count, 0] = prefill_inputs(shape, count)
         with torch.inference_mode():
-            network(torch.arange(count)[None], rows, torch.full((1, count, SIDE_PAIRS), 0.5))
+            many(*prepared[count, 0])
 
     return Rival(name, feed, prefill)
 
 
-def onnx_rivals(network: Transformer) -> list[Rival]:
-    """onnxruntime in float32 and int8, exported from the network, with buffers bound beforehand."""
-    import onnxruntime
+ONNX = ("onnxruntime float32", "onnxruntime int8")
+
+
+def export(network: Transformer, folder: Path) -> None:
+    """Write the graphs that rivals_onnx.load reads: a step and a prefill, in float32 and in int8."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder:
-        exact, rounded = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        _export(network, exact)
-        logging.disable(logging.WARNING)  # it recommends a preparation that this graph does not need
-        quantize_dynamic(exact, rounded, per_channel=True, weight_type=QuantType.QInt8)
-        logging.disable(logging.NOTSET)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        sessions = [
-            (name, onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
-            for name, path in (("onnxruntime float32", exact), ("onnxruntime int8", rounded))
-        ]
-    return [_onnx(name, session, network.shape) for name, session in sessions]
+    exact, rounded = ONNX
+    step = CachedStep(network, _spelt_norm)
+    _export_step(step, network.shape, folder / f"{exact}.step.onnx")
+    _export_prefill(Prefill(step), network.shape, folder / f"{exact}.prefill.onnx")
+    logging.disable(logging.WARNING)  # it recommends a preparation that these graphs do not need
+    for what in ("step", "prefill"):
+        quantize_dynamic(
+            folder / f"{exact}.{what}.onnx", folder / f"{rounded}.{what}.onnx",
+            per_channel=True, weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    logging.disable(logging.NOTSET)
 
 
 def _names(shape: Shape, prefix: str) -> list[str]:
@@ -162,55 +194,31 @@ def _spelt_norm(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5)
 
 
-def _export(network: Transformer, path: Path) -> None:
-    shape = network.shape
-    names = ["token", "rows", "weights", "cos", "sin", *_names(shape, "past")]
-    outputs = ["logits", *_names(shape, "present")]
+def _export_step(step: CachedStep, shape: Shape, path: Path) -> None:
+    past, present = _names(shape, "past"), _names(shape, "present")
     axes: dict[str, dict[int, str]] = {n: {0: "batch"} for n in ("token", "rows", "weights", "logits")}
-    axes |= {n: {0: "batch", 2: "remembered"} for n in (*_names(shape, "past"), *_names(shape, "present"))}
+    axes |= {n: {0: "batch", 2: "remembered"} for n in (*past, *present)}
+    _export(step, inputs(shape, 7, 2), path, past, present, axes)
+
+
+def _export_prefill(many: Prefill, shape: Shape, path: Path) -> None:
+    present = _names(shape, "present")
+    axes: dict[str, dict[int, str]] = {n: {0: "time"} for n in ("token", "rows", "weights", "cos", "sin")}
+    axes |= {n: {2: "time"} for n in present}
+    _export(many, prefill_inputs(shape, 9), path, [], present, axes)
+
+
+def _export(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    past: list[str],
+    present: list[str],
+    axes: dict[str, dict[int, str]],
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            CachedStep(network, _spelt_norm), inputs(shape, 7, 2), str(path), input_names=names,
-            output_names=outputs, dynamic_axes=axes, dynamo=False, opset_version=18,
+            module, example, str(path), input_names=["token", "rows", "weights", "cos", "sin", *past],
+            output_names=["logits", *present], dynamic_axes=axes, dynamo=False, opset_version=18,
         )  # fmt: skip
-
-
-def _onnx(name: str, session: Any, shape: Shape) -> Rival:
-    bound: dict[tuple[int, int], Any] = {}
-
-    def feed(position: int, batch: int) -> None:
-        key = (position, batch)
-        if key not in bound:
-            bound[key] = _bind(session, shape, position, batch)
-        session.run_with_iobinding(bound[key])
-        logits = bound[key].get_outputs()[0].numpy()
-        reached = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
-        for one, share in zip(reached, random.random(batch), strict=True):
-            one.searchsorted(share * one[-1])
-
-    random = np.random.default_rng(0)
-    return Rival(name, feed, None)
-
-
-def _bind(session: Any, shape: Shape, position: int, batch: int) -> Any:
-    from onnxruntime import OrtValue
-
-    binding = session.io_binding()
-    names = ["token", "rows", "weights", "cos", "sin", *_names(shape, "past")]
-    values = [part.numpy() for part in inputs(shape, position, batch)]
-    known = {each.name for each in session.get_inputs()}
-    for name, value in zip(names, values, strict=True):
-        if name in known:
-            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(value))
-    sizes = [(batch, shape.vocabulary)]
-    sizes += [(batch, shape.heads, position + 1, shape.head_width)] * (2 * shape.layers)  # type: ignore[list-item]
-    for name, size in zip(["logits", *_names(shape, "present")], sizes, strict=True):
-        binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(np.empty(size, np.float32)))
-    return binding
-
-
-def one_core() -> None:
-    """Keep this process on the core it is on."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

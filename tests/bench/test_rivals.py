@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,10 +39,8 @@ def test_cached_step_is_the_network(network: Transformer, logits: torch.Tensor) 
 
 @pytest.mark.filterwarnings("ignore")
 def test_onnx_is_the_network(network: Transformer, logits: torch.Tensor, tmp_path: Path) -> None:
-    import onnxruntime
-
-    rivals._export(network, tmp_path / "step.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "step.onnx", providers=["CPUExecutionProvider"])
+    rivals.export(network, tmp_path)
+    session = session_of(tmp_path, "step")
     names = ["token", "rows", "weights", "cos", "sin", *rivals._names(network.shape, "past")]
     past = [part.numpy() for part in rivals.inputs(network.shape, 0, 1)[5:]]
     known = {each.name for each in session.get_inputs()}
@@ -49,6 +48,42 @@ def test_onnx_is_the_network(network: Transformer, logits: torch.Tensor, tmp_pat
         values = [part.numpy() for part in rivals.inputs(network.shape, position, 1)[:5]] + past
         heard, *past = session.run(None, {n: v for n, v in zip(names, values, strict=True) if n in known})
         np.testing.assert_allclose(heard[0], logits[position].numpy(), rtol=1e-3, atol=1e-3)
+
+
+def session_of(folder: Path, what: str) -> Any:
+    import onnxruntime
+
+    path = folder / f"{rivals.ONNX[0]}.{what}.onnx"
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_prefill_is_the_network(network: Transformer, logits: torch.Tensor, tmp_path: Path) -> None:
+    given = (torch.full((TOKENS,), 1), *rivals.prefill_inputs(network.shape, TOKENS)[1:])
+    with torch.inference_mode():
+        heard = rivals.Prefill(rivals.CachedStep(network))(*given)[0]
+    torch.testing.assert_close(heard[0], logits[-1], rtol=1e-3, atol=1e-3)
+    rivals.export(network, tmp_path)
+    names = ["token", "rows", "weights", "cos", "sin"]
+    heard, *_ = session_of(tmp_path, "prefill").run(
+        None, {n: v.numpy() for n, v in zip(names, given, strict=True)}
+    )
+    np.testing.assert_allclose(heard[0], logits[-1].numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_contestant_plays_alone(network: Transformer, tmp_path: Path) -> None:
+    from bench import alone, rivals_onnx
+
+    rivals.export(network, tmp_path)
+    for name in rivals.ONNX:
+        rival = rivals_onnx.load(name, tmp_path, network.shape)
+        rival.feed(7, 1)
+        rival.feed(7, 16)
+        rival.prefill(TOKENS)
+    torch.save(network, tmp_path / alone.NETWORK)
+    alone.stepper("torch float32", tmp_path)()
+    assert alone.resident_bytes() > 1_000_000
 
 
 def test_the_table_shows_what_was_measured() -> None:
