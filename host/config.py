@@ -43,6 +43,17 @@ class MidiPort(_Section, frozen=True):
 
 class Midi(_Section, frozen=True):
     """Where MIDI goes."""
+    banks: dict[str, Annotated[int, msgspec.Meta(ge=0, le=16383)]] = {}
+    mute: tuple[str, ...] = ()
+    transpose: Annotated[int, msgspec.Meta(ge=-48, le=48)] = 0
+    lowest: Annotated[int, msgspec.Meta(ge=0, le=127)] = 0
+    highest: Annotated[int, msgspec.Meta(ge=0, le=127)] = 127
+    velocity_curve: Literal["linear", "soft", "hard", "fixed"] = "linear"
+    velocity_lowest: Annotated[int, msgspec.Meta(ge=1, le=127)] = 1
+    velocity_highest: Annotated[int, msgspec.Meta(ge=1, le=127)] = 127
+    control_ccs: dict[str, Annotated[int, msgspec.Meta(ge=0, le=119)]] = {}
+    control_channel: Channel = 16
+    thru: tuple[str, ...] = ()
 
     api: str = "auto"
     outputs: tuple[MidiPort, ...] = (MidiPort(),)
@@ -137,7 +148,11 @@ def _check_names(path: Path, text: str, config: Config) -> None:
     if config.midi.api != "auto" and config.midi.api not in APIS:
         allowed = ", ".join(["auto", *APIS])
         raise NoonsongError(f'{path}{_line(text, "api")}: midi.api may be {allowed}, not "{config.midi.api}"')
-    named = [key for output in config.midi.outputs for key in (*output.channels, *output.programs)]
+    named = [
+        key
+        for output in config.midi.outputs
+        for key in (*output.channels, *output.programs, *output.banks, *output.mute)
+    ]
     for key in (*named, *config.board.cv_voices):
         if key not in VOICE_NAMES:
             allowed = ", ".join(VOICE_NAMES)

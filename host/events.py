@@ -4,7 +4,18 @@ from typing import NamedTuple
 
 from model.tokens import Note
 
-__all__ = ["Move", "Note", "NoteOff", "NoteOn", "OutputEvent", "Spelled"]
+__all__ = [
+    "ControlAt",
+    "Move",
+    "Note",
+    "NoteOff",
+    "NoteOn",
+    "Notice",
+    "OutputEvent",
+    "Spelled",
+    "Thru",
+    "ThruLost",
+]
 
 
 class Move(NamedTuple):
@@ -45,3 +56,26 @@ class NoteOff(NamedTuple):
 
 
 OutputEvent = NoteOn | NoteOff
+
+
+class ControlAt(NamedTuple):
+    """A control moved to a position 0 to 1 of its way."""
+
+    control: str
+    position: float
+
+
+class Thru(NamedTuple):
+    """A MIDI message from an input port, for those outputs that pass it on."""
+
+    port: str
+    message: tuple[int, ...]
+
+
+class ThruLost(NamedTuple):
+    """An input port vanished: what it held is held no more."""
+
+    port: str
+
+
+Notice = ControlAt | Thru | ThruLost

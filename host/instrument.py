@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from host.config import Day
 from host.day import next_wake, resting
-from host.events import Move
+from host.events import ControlAt, Move
 from host.outputs.base import Output
 from host.performance import Performance
 from host.piece import Piece
@@ -73,6 +73,8 @@ class Instrument:
         gc.collect()
         gc.freeze()  # what start-up made stays: collections while playing have little to look at
         self._rest_or_play()
+        for control in self.performance.table:
+            self._tell_position(control)
         for thread in self._threads:
             thread.start()
 
@@ -112,6 +114,12 @@ class Instrument:
     def move(self, control: str, value: float | None, who: str) -> None:
         """Move a control. Raises NoonsongError on an unknown control or value."""
         self.performance.move(Move(control, value, who))
+        self._tell_position(control)
+
+    def _tell_position(self, control: str) -> None:
+        row = self.performance.table[control]
+        position = row.position_of(self.performance.asked[control])
+        self.scheduler.post(ControlAt(control, position), self.now_s())
 
     def _guarded(self, run: Callable[[], None], priority: int) -> None:
         if self.real_time:

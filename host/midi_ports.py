@@ -20,6 +20,7 @@ APIS = {
     "windows": ("WINDOWS_MM", "winmm"),
 }
 VIRTUAL_NAME = "noonsong"
+POLL_S = 0.001
 _STDERR = threading.RLock()  # one at a time, or what is put back is the other's nowhere
 _NOT_GEAR = ("*midi through*", "*noonsong*", "*rtmidi*")  # never chosen unless named
 
@@ -73,19 +74,18 @@ class MidiPorts:
 
     def open_input(self, name: str, on_message: OnMessage, now_s: Callable[[], float]) -> "Input":
         """Listen to a port by its exact name, clock and active sensing included; "virtual" makes a port of
-        our own. `on_message` is called on a thread of the interface's and must not raise.
+        our own. `on_message` is called on another thread and must not raise.
 
         Raises NoonsongError when it cannot be opened.
         """
         with _refusal(name), quiet_stderr():
             port = rtmidi.MidiIn(self._number, name=VIRTUAL_NAME)
             port.ignore_types(sysex=True, timing=False, active_sense=False)
-            port.set_callback(lambda event, _: on_message(tuple(event[0]), now_s()))
             if name == "virtual":
                 port.open_virtual_port("in")
             else:
                 port.open_port(port.get_ports().index(name), name="in")
-        return Input(name, port)
+        return Input(name, port, on_message, now_s, polled=self.api == "jack")
 
     def open(self, name: str) -> "mido.ports.BaseOutput":
         """Open a port by its exact name. Raises NoonsongError when it cannot be."""
@@ -101,17 +101,45 @@ class MidiPorts:
 class Input:
     """An input that is listened to."""
 
-    def __init__(self, name: str, port: "rtmidi.MidiIn") -> None:
-        """Made by `MidiPorts.open_input`."""
+    def __init__(
+        self,
+        name: str,
+        port: "rtmidi.MidiIn",
+        on_message: OnMessage,
+        now_s: Callable[[], float],
+        polled: bool,
+    ) -> None:
+        """Made by `MidiPorts.open_input`. `polled`: JACK calls back within its own period, in which nobody may
+        wait for Python (while a port is opened that would even be for ever): there a thread looks instead.
+        """
         self.name = name
         self._port = port
+        self._on_message = on_message
+        self._now_s = now_s
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name=f"MIDI from {name}", daemon=True)
+        if polled:
+            self._thread.start()
+        else:
+            port.set_callback(lambda event, _: on_message(tuple(event[0]), now_s()))
 
     def close(self) -> None:
         """Listen no more."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
         with quiet_stderr():
             self._port.cancel_callback()
             self._port.close_port()
             self._port.delete()
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            event = self._port.get_message()
+            if event is not None:
+                self._on_message(tuple(event[0]), self._now_s())
+            else:
+                self._closing.wait(POLL_S)
 
 
 def match_port(pattern: str, names: Sequence[str]) -> str | None:

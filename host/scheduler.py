@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from host.events import NoteOff, NoteOn
+from host.events import NoteOff, NoteOn, Notice
 from host.outputs.base import Output
 
 MAX_PENDING = 16_384
@@ -44,13 +44,19 @@ class _Start(NamedTuple):
     off_s: float
 
 
+class _Tell(NamedTuple):
+    output: Output
+    event: Notice
+    due_s: float
+
+
 class _Played(NamedTuple):
     position: int
 
 
-_Action = _Release | _End | _Start | _Played
-# At one deadline: end what ends, then begin what begins, then remember that it was played.
-_RANK = {_Release: 0, _End: 1, _Start: 2, _Played: 3}
+_Action = _Release | _End | _Tell | _Start | _Played
+# At one deadline: end what ends, say what else there is, begin what begins, remember that it was played.
+_RANK = {_Release: 0, _End: 1, _Tell: 2, _Start: 3, _Played: 4}
 
 
 class Scheduler:
@@ -67,6 +73,7 @@ class Scheduler:
         self.sent_notes = 0
         self.refused_notes = 0  # turned away because the heap was full
         self._played = played
+        self._muted = False
         self._heap: list[tuple[float, int, int, _Action]] = []
         self._numbers = itertools.count()
         # (output, voice, pitch) -> the entry that started it: an older note's end must not end the newer one
@@ -83,6 +90,35 @@ class Scheduler:
                 for output in self.outputs:
                     self._push(note.on_s, output, _Start(output, note.event, note.on_s, off_s))
                 self._push(note.on_s, None, _Played(note.position))
+            self.wakeup.notify()
+
+    def retime(self, now_s: float, factor: float) -> None:
+        """The tempo is another: what is still to end does so after `factor` times what is left of its length."""
+        with self.wakeup:
+            for index, (_, rank, number, action) in enumerate(self._heap):
+                if isinstance(action, _End) and action.due_s > now_s:
+                    due_s = now_s + (action.due_s - now_s) * factor
+                    deadline_s = due_s + action.output.offset_s - action.output.lead_s
+                    self._heap[index] = (deadline_s, rank, number, action._replace(due_s=due_s))
+            heapq.heapify(self._heap)
+            self.wakeup.notify()
+
+    def mute(self, muted: bool, now_s: float) -> None:
+        """Muted, what would begin is passed over in silence, and what sounds ends at once."""
+        with self.wakeup:
+            self._muted = muted
+            if muted:
+                for output in self.outputs:
+                    self._run(_Release(output, now_s), 0)
+
+    def post(self, event: Notice, due_s: float) -> None:
+        """Tell every output what is no note. A full queue refuses it, and counts it."""
+        with self.wakeup:
+            if len(self._heap) >= MAX_PENDING:
+                self.refused_notes += 1
+                return
+            for output in self.outputs:
+                self._push(due_s, output, _Tell(output, event, due_s))
             self.wakeup.notify()
 
     def release_at(self, due_s: float) -> None:
@@ -135,6 +171,8 @@ class Scheduler:
 
     def _run(self, action: _Action, number: int) -> None:
         match action:
+            case _Start() if self._muted:
+                pass
             case _Start(output, event, due_s, off_s):
                 key = (id(output), event.voice, event.pitch)
                 end = NoteOff(event.voice, event.pitch)
@@ -152,6 +190,8 @@ class Scheduler:
                 for key in [key for key in self._sounding if key[0] == id(output)]:
                     del self._sounding[key]
                 output.release(due_s + output.offset_s)
+            case _Tell(output, notice, due_s):
+                output.notice(notice, due_s + output.offset_s)
             case _Played(position):
                 self.sent_notes += 1
                 self._played(position)

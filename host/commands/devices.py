@@ -3,21 +3,22 @@
 import argparse
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import msgspec
 
 from host.board import Board
 from host.config import Config, MidiPort
+from host.controls import Control
 from host.inputs.door import Door
 from host.inputs.inputs import Inputs
-from host.midi_file import default_channels
 from host.midi_ports import MidiPorts
 from host.outputs.base import Output
 from host.outputs.event_log import EventLog
-from host.outputs.midi import MidiOutput
+from host.outputs.midi import MidiOutput, Sent
 from host.outputs.recording import Recording
 from model.errors import NoonsongError
-from model.tokens import VOICE_NAMES, VOICES
 
 Say = Callable[[str], None]
 
@@ -39,9 +40,17 @@ def open_ports(config: Config, arguments: argparse.Namespace, say: Say) -> MidiP
 
 
 def open_outputs(
-    config: Config, arguments: argparse.Namespace, ports: MidiPorts | None, say: Say
+    config: Config,
+    arguments: argparse.Namespace,
+    table: Mapping[str, Control],
+    ports: MidiPorts | None,
+    sent: Sent,
+    say: Say,
 ) -> list[Output]:
-    """Every output that is asked for."""
+    """Every output that is asked for; `sent` is told each MIDI message that leaves.
+
+    Raises NoonsongError when a control is to be sent that there is not.
+    """
     outputs: list[Output] = []
     if arguments.record:
         outputs.append(Recording(arguments.record))
@@ -50,7 +59,13 @@ def open_outputs(
     if ports is None:
         return outputs
     for wanted in config.midi.outputs:
-        output = _midi_output(ports, wanted, arguments.port or wanted.port)
+        for control in wanted.control_ccs:
+            if control not in ("source", *table):
+                raise NoonsongError(
+                    f'no control "{control}" in control_ccs: the controls are {", ".join(table)}'
+                )
+        settings = msgspec.structs.replace(wanted, port=arguments.port) if arguments.port else wanted
+        output = _midi_output(ports, settings, sent)
         say(output.state)
         outputs.append(output)
         if arguments.port:
@@ -77,15 +92,9 @@ def open_door(journal: Path, inputs: Inputs, say: Say) -> Door | None:
         return None
 
 
-def _midi_output(ports: MidiPorts, wanted: MidiPort, pattern: str) -> MidiOutput:
-    channels = dict(enumerate(default_channels()))
-    channels |= {VOICE_NAMES.index(name): channel - 1 for name, channel in wanted.channels.items()}
-    programs = {voice: row.program for voice, row in enumerate(VOICES) if row.programs}
-    programs |= {VOICE_NAMES.index(name): program - 1 for name, program in wanted.programs.items()}
-    programs = programs if wanted.send_programs else {}
-    output = MidiOutput(ports, pattern, channels, programs)
-    if pattern == "auto" and not output.connected:
+def _midi_output(ports: MidiPorts, settings: MidiPort, sent: Sent) -> MidiOutput:
+    output = MidiOutput(ports, settings, sent)
+    if settings.port == "auto" and not output.connected:
         with contextlib.suppress(NoonsongError):  # without any, the first gear that is plugged in is taken
-            output = MidiOutput(ports, "virtual", channels, programs)
-    output.offset_s = wanted.offset_ms / 1000
+            return MidiOutput(ports, msgspec.structs.replace(settings, port="virtual"), sent)
     return output

@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     say = _Notices(sys.stderr if scripted else None)
     loaded = load(arguments)
     ports = open_ports(loaded.config, arguments, say)
-    outputs = open_outputs(loaded.config, arguments, ports, say)
     inputs = Inputs(loaded.config, loaded.table, ports, ConfigFile(arguments.config), say, time.monotonic)
+    outputs = open_outputs(loaded.config, arguments, loaded.table, ports, inputs.echoes.sent, say)
     board = open_board(loaded.config, arguments, inputs, say)
     if board is not None:
         voices = [VOICE_NAMES.index(name) for name in loaded.config.board.cv_voices]
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             instrument.run()
             actions = {"phrase": instrument.performance.begin_phrase, "panic": instrument.panic}
-            inputs.connect(instrument.move, instrument.performance.asked, actions)
+            inputs.connect(instrument.move, instrument.performance.asked, actions, instrument.scheduler.post)
             instrument.watches.append(inputs.watch)
             door = open_door(path, inputs, say)
             panel = open_panel(loaded, arguments, instrument, board, path, say)
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             instrument.close("stopped")
             if board is not None:
                 board.close()
-    _report(instrument, path, as_json=arguments.json)
+    _report(instrument, inputs, path, as_json=arguments.json)
     return 0
 
 
@@ -183,13 +183,13 @@ def _ended_by_signals(instrument: Instrument):  # type: ignore[no-untyped-def]
             signal.signal(number, handler)
 
 
-def _report(instrument: Instrument, path: Path, as_json: bool) -> None:
+def _report(instrument: Instrument, inputs: Inputs, path: Path, as_json: bool) -> None:
     scheduler = instrument.scheduler
     figures = {
         "notes": scheduler.sent_notes,
         "worst_late_ms": round(scheduler.worst_late_s * 1000, 3),
         "refused_notes": scheduler.refused_notes,
-        "faults": {output.name: output.last_fault for output in instrument.outputs if output.faults},
+        "faults": {o.name: o.last_fault for o in instrument.outputs if o.faults} | inputs.faults,
         "journal": str(path),
         "journal_fault": instrument.performance.journal_fault,
         "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

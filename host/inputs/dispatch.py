@@ -20,7 +20,7 @@ class Dispatch:
         self._echoes = echoes
         self.on_key: OnKey = lambda port, channel, pitch, velocity, t_s: None
         self.on_program: Callable[[int], None] = lambda program: None  # 0-127
-        self.on_lost: Callable[[str], None] = lambda port: None
+        self.on_lost: Callable[[str, float], None] = lambda port, t_s: None
         self.on_thru: Callable[[str, tuple[int, ...], float], None] = lambda port, message, t_s: None
 
     def __call__(self, port: str, message: tuple[int, ...], t_s: float) -> None:

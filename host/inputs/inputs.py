@@ -7,6 +7,7 @@ from typing import Protocol
 from host.config import Config, Mapped
 from host.config_file import ConfigFile
 from host.controls import Control
+from host.events import Notice, Thru, ThruLost
 from host.inputs.dispatch import Dispatch
 from host.inputs.echoes import Echoes
 from host.inputs.mapping import ACTIONS
@@ -49,6 +50,7 @@ class Inputs:
         self._file = file
         self._say = say
         self._saved = config.inputs.map
+        self._now_s = now_s
         self._saving = threading.Lock()
         self._board: HasKnobs | None = None
         self._early: dict[int, float] = {}  # what the board said before we knew it
@@ -59,18 +61,23 @@ class Inputs:
         if config.inputs.osc_port:
             self.osc = OscInput(config.inputs.osc_address, config.inputs.osc_port, self.mappings, table)
         self.midi: MidiInputs | None = None
-        if ports is not None and config.inputs.midi:
-            self.midi = MidiInputs(ports, config.inputs.midi, self.dispatch, self._lost, now_s)
+        passed_on = [pattern for output in config.midi.outputs for pattern in output.thru]
+        if ports is not None and (config.inputs.midi or passed_on):
+            patterns = (*config.inputs.midi, *passed_on)
+            self.midi = MidiInputs(ports, patterns, self.dispatch, self._lost, now_s)
 
     def connect(
         self,
         move: MoveControl,
         values: Mapping[str, float | None],
         actions: Mapping[str, Callable[[], None]],
+        post: Callable[[Notice, float], None],
     ) -> None:
         """Move the controls from now on. `values`: where they stand, kept up to date by who owns it;
-        `actions`: what each of mapping.ACTIONS does.
+        `actions`: what each of mapping.ACTIONS does; `post` takes what outputs may pass on.
         """
+        self.dispatch.on_thru = lambda port, message, t_s: post(Thru(port, message), t_s)
+        self.dispatch.on_lost = lambda port, t_s: post(ThruLost(port), t_s)
         assert set(actions) == set(ACTIONS)
         self.mappings.connect(move, values, actions)
         if self.osc is not None:
@@ -135,9 +142,10 @@ class Inputs:
                 self._say(self.midi.state)
 
     @property
-    def faults(self) -> list[str]:
-        """What was last wrong with each input, in sentences."""
-        return [source.last_fault for source in (self.midi, self.osc) if source and source.faults]
+    def faults(self) -> dict[str, str]:
+        """What was last wrong with each input, in a sentence."""
+        sources = {"MIDI inputs": self.midi, "OSC": self.osc}
+        return {name: source.last_fault for name, source in sources.items() if source and source.faults}
 
     def close(self) -> None:
         """Let go of every device."""
@@ -157,4 +165,4 @@ class Inputs:
         done(sentence)
 
     def _lost(self, port: str) -> None:
-        self.dispatch.on_lost(port)
+        self.dispatch.on_lost(port, self._now_s())

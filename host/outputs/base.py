@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from host.events import NoteOff, NoteOn, OutputEvent
+from host.events import NoteOff, NoteOn, Notice, OutputEvent
 
 
 class Output:
@@ -38,6 +38,10 @@ class Output:
             self._held.discard(event)
         self._guard(self._send, event, due_s)
 
+    def notice(self, event: Notice, due_s: float) -> None:
+        """Take what is no note; most outputs leave it."""
+        self._guard(self._notice, event, due_s)
+
     def release(self, now_s: float) -> None:
         """End every note that this output holds."""
         for event in sorted(self._held):
@@ -63,6 +67,9 @@ class Output:
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
         raise NotImplementedError
+
+    def _notice(self, event: Notice, due_s: float) -> None:
+        """What an output makes of what is no note."""
 
     def _panic(self) -> None:
         """Everything a device offers to fall silent."""

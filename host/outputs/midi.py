@@ -1,41 +1,55 @@
-"""Notes to a MIDI port that is found by name, may vanish, and is found again."""
+"""Notes to a MIDI port that is found by name, may vanish, and is found again.
+
+What is sent alternates: no note begins twice before it has ended, and every end comes, whether the music stops,
+the port is exchanged, or the program ends. A port that vanished is told the missing ends when it is back.
+"""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import mido
 
-from host.events import NoteOn, OutputEvent
-from host.midi_ports import VIRTUAL_NAME, MidiPorts, match_port
+from host.config import MidiPort
+from host.events import ControlAt, NoteOn, Notice, OutputEvent, Thru, ThruLost
+from host.midi_ports import VIRTUAL_NAME, MidiPorts, match_port, port_matches
 from host.outputs.base import Output
+from host.outputs.voicing import Sounding, Voicing
 from model.errors import NoonsongError
 
+NOTE_OFF, NOTE_ON, CONTROL, PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+BANK, BANK_FINE = 0, 32
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+
+Sent = Callable[[tuple[int, ...], float], None]
 
 
 class MidiOutput(Output):
     """One port. While its device is away notes go nowhere, and the state says so."""
 
     def __init__(
-        self, ports: MidiPorts, pattern: str, channels: Mapping[int, int], programs: Mapping[int, int]
+        self, ports: MidiPorts, settings: MidiPort, sent: Sent = lambda message, now_s: None
     ) -> None:
-        """`pattern` as in match_port, or "virtual". `channels`: voice -> channel 0-15; a voice without one
-        is silent here. `programs`: voice -> program 0-127, sent whenever the port is opened.
+        """`sent` is told every message that leaves, so that its echo can be known.
 
         Raises NoonsongError when a virtual port is asked for and cannot be made.
         """
-        super().__init__(f"MIDI {pattern}")
+        super().__init__(f"MIDI {settings.port}")
+        self.offset_s = settings.offset_ms / 1000
         self._ports = ports
-        self._pattern = pattern
-        self._channels = dict(channels)
-        self._programs = dict(programs)
+        self._settings = settings
+        self._pattern = settings.port
+        self._voicing = Voicing(settings)
+        self._sent = sent
         self._port: mido.ports.BaseOutput | None = None
         self._port_name = ""
-        self._lock = threading.Lock()  # the watcher opens and closes, the scheduler sends
-        if pattern == "virtual":
-            self._attach(VIRTUAL_NAME, ports.open_virtual())
-        else:
-            self.watch()
+        # The watcher opens and closes, the scheduler sends; what follows belongs to who holds it.
+        self._lock = threading.RLock()
+        self._sounding = Sounding()
+        self._notes: dict[tuple[int, int], tuple[int, int]] = {}  # (voice, pitch) -> (channel, note)
+        self._thru: set[tuple[str, int, int]] = set()  # (input, channel, note)
+        self._unended: list[tuple[int, int]] = []  # begun on a port that vanished
+        self._positions: dict[str, int] = {}
+        self._open()
 
     @property
     def state(self) -> str:
@@ -49,6 +63,11 @@ class MidiOutput(Output):
         """Whether notes reach a port now."""
         return self._port is not None
 
+    @property
+    def port_name(self) -> str:
+        """The port it is connected to; empty while it waits."""
+        return self._port_name if self._port is not None else ""
+
     def watch(self) -> None:
         """Look whether the port is still there, or there again. Called now and then, off the audio path."""
         if self._pattern == "virtual":
@@ -57,6 +76,7 @@ class MidiOutput(Output):
         if self._port is not None and self._port_name not in names:
             with self._lock:
                 lost, self._port = self._port, None
+                self._unended = self._let_go()
             lost.close()
         if self._port is None:
             name = match_port(self._pattern, names)
@@ -67,35 +87,121 @@ class MidiOutput(Output):
                     self.faults += 1
                     self.last_fault = str(error)
 
+    def retarget(self, pattern: str, now_s: float) -> None:
+        """Play to another port from now on; what sounds on the old one ends there. From any thread.
+
+        Raises NoonsongError when a virtual port is asked for and cannot be made.
+        """
+        with self._lock:
+            self._end_all(now_s)
+            port, self._port = self._port, None
+            self._unended = []
+            self._pattern = pattern
+        if port is not None:
+            port.close()
+        self._open()
+
+    def _open(self) -> None:
+        if self._pattern == "virtual":
+            self._attach(VIRTUAL_NAME, self._ports.open_virtual())
+        else:
+            self.watch()
+
     def _attach(self, name: str, port: "mido.ports.BaseOutput") -> None:
-        for voice, program in sorted(self._programs.items()):
-            if voice in self._channels:
-                port.send(mido.Message("program_change", channel=self._channels[voice], program=program))
         with self._lock:
             self._port, self._port_name = port, name
+            for channel, note in self._unended:
+                self._put(0.0, NOTE_OFF | channel, note, 64)
+            self._unended = []
+            # After a death nobody could clean up for, something may sound there still.
+            for channel in sorted(set(self._voicing.channels.values())):
+                self._put(0.0, CONTROL | channel, ALL_NOTES_OFF, 0)
+            for channel, bank, program in self._voicing.sounds:
+                if bank is not None:
+                    self._put(0.0, CONTROL | channel, BANK, bank >> 7)
+                    self._put(0.0, CONTROL | channel, BANK_FINE, bank & 0x7F)
+                self._put(0.0, PROGRAM | channel, program)
+            for control, value in self._positions.items():
+                self._put_position(control, value, 0.0)
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
-        channel = self._channels.get(event.voice)
-        if channel is None:
-            return
-        if isinstance(event, NoteOn):
-            message = mido.Message("note_on", channel=channel, note=event.pitch, velocity=event.velocity)
-        else:
-            message = mido.Message("note_off", channel=channel, note=event.pitch)
+        key = (event.voice, event.pitch)
         with self._lock:
-            if self._port is not None:
-                self._port.send(message)
+            if isinstance(event, NoteOn):
+                where = self._voicing.note(event.voice, event.pitch)
+                if where is not None and self._port is not None:
+                    self._notes[key] = where
+                    self._begin(*where, self._voicing.velocity(event.velocity), due_s)
+            elif key in self._notes:
+                self._end(*self._notes.pop(key), due_s)
+
+    def _notice(self, event: Notice, due_s: float) -> None:
+        with self._lock:
+            match event:
+                case ControlAt(control, position):
+                    value = round(position * 127)
+                    if control in self._settings.control_ccs and self._positions.get(control) != value:
+                        self._positions[control] = value
+                        self._put_position(control, value, due_s)
+                case Thru(port, message):
+                    if self._port is not None and any(port_matches(p, port) for p in self._settings.thru):
+                        self._pass_on(port, message, due_s)
+                case ThruLost(port):
+                    for held in [held for held in self._thru if held[0] == port]:
+                        self._thru.discard(held)
+                        self._end(*held[1:], due_s)
+
+    def _pass_on(self, port: str, message: tuple[int, ...], due_s: float) -> None:
+        kind, channel = message[0] & 0xF0, message[0] & 0x0F
+        if kind not in (NOTE_ON, NOTE_OFF):
+            self._put(due_s, *message)
+            return
+        held = (port, channel, message[1])
+        if held in self._thru:
+            self._thru.discard(held)
+            self._end(channel, message[1], due_s)
+        if kind == NOTE_ON and message[2]:
+            self._thru.add(held)
+            self._begin(channel, message[1], message[2], due_s)
+
+    def _begin(self, channel: int, note: int, velocity: int, due_s: float) -> None:
+        if self._sounding.on(channel, note):
+            self._put(due_s, NOTE_OFF | channel, note, 64)
+        self._put(due_s, NOTE_ON | channel, note, velocity)
+
+    def _end(self, channel: int, note: int, due_s: float) -> None:
+        if self._sounding.off(channel, note):
+            self._put(due_s, NOTE_OFF | channel, note, 64)
+
+    def _put_position(self, control: str, value: int, due_s: float) -> None:
+        self._put(
+            due_s, CONTROL | self._settings.control_channel - 1, self._settings.control_ccs[control], value
+        )
+
+    def _put(self, due_s: float, *message: int) -> None:
+        if self._port is not None:
+            self._sent(message, due_s)
+            self._port.send(mido.Message.from_bytes(message))
+
+    def _let_go(self) -> list[tuple[int, int]]:
+        self._notes.clear()
+        self._thru.clear()
+        return self._sounding.clear()
+
+    def _end_all(self, now_s: float) -> None:
+        for channel, note in self._let_go():
+            self._put(now_s, NOTE_OFF | channel, note, 64)
 
     def _panic(self) -> None:
         with self._lock:
-            if self._port is None:
-                return
-            for channel in sorted(set(self._channels.values())):
-                for control in (ALL_NOTES_OFF, ALL_SOUND_OFF):
-                    self._port.send(mido.Message("control_change", channel=channel, control=control))
+            self._end_all(0.0)
+            for channel in sorted(set(self._voicing.channels.values())):
+                self._put(0.0, CONTROL | channel, ALL_NOTES_OFF, 0)
+                self._put(0.0, CONTROL | channel, ALL_SOUND_OFF, 0)
 
     def _close(self) -> None:
         with self._lock:
+            self._end_all(0.0)
             port, self._port = self._port, None
         if port is not None:
             port.close()

@@ -29,7 +29,7 @@ def jack() -> Iterator[None]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    for _ in range(100):
+    for _ in range(600):
         try:
             MidiPorts("jack")
             break
@@ -88,8 +88,23 @@ def hanging(messages: list[list[int]]) -> set[tuple[int, int]]:
     return held
 
 
+def out_of_turn(messages: list[list[int]]) -> list[list[int]]:
+    """Notes that began while they sounded."""
+    held: set[tuple[int, int]] = set()
+    wrong = []
+    for message in (m for m in messages if len(m) == 3 and m[0] & 0xE0 == 0x80):
+        key = (message[0] & 0x0F, message[1])
+        if message[0] & 0x10 and message[2]:
+            if key in held:
+                wrong.append(message)
+            held.add(key)
+        else:
+            held.discard(key)
+    return wrong
+
+
 def wait_until(what: str, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not done():
         assert time.monotonic() < deadline, f"never came: {what}"
         time.sleep(0.01)
