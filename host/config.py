@@ -18,6 +18,9 @@ Channel = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Program = Annotated[int, msgspec.Meta(ge=1, le=128)]
 
 
+ENGINES = ("network", "markov")
+
+
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -27,6 +30,7 @@ class Play(_Section, frozen=True):
 
     weights: str = ""  # empty: those that noonsong ships
     journal: str = ""  # empty: where this system keeps such things
+    engine: Literal["network", "markov"] = "network"
     commit_ms: Annotated[float, msgspec.Meta(ge=1, le=500)] = 15.0
     spin_ms: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.4
 

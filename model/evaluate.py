@@ -192,7 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", type=Path, help="measure a split of this archive instead of paths")
     parser.add_argument("--split", default="test", choices=("train", "valid", "test"))
     parser.add_argument("--limit", type=int, default=0, help="at most so many pieces of the split")
-    parser.add_argument("--markov", type=Path, help="Markov model to compare with (python -m model.markov)")
+    parser.add_argument("--markov", type=Path, help="Markov model to compare with (`noonsong markov`)")
     parser.add_argument("--conditioned", action="store_true", help="tell the network all side inputs")
     parser.add_argument("--float", action="store_true", help="in torch, without int8 activations")
     parser.add_argument("--json", action="store_true", help="print JSON")

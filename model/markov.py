@@ -6,8 +6,12 @@ shorter context, whose counts are of distinct contexts, not of occurrences. Cont
 hash; with 10^8 of them a collision has odds of one in two thousand.
 """
 
+import argparse
+import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from model.tokens import END, FIRST_TOUCH, VOCABULARY_SIZE, vocabulary_hash
 
 ORDER = 8  # tokens of context, at most
 DISCOUNT = 0.75
+COMPRESSED_BELOW = 5_000_000
 
 Tokens = NDArray[np.int64]
 _RANDOM = np.random.default_rng(5).integers(1, 2**63, VOCABULARY_SIZE, np.uint64)
@@ -32,7 +37,22 @@ class Level:
     first: NDArray[np.int64]  # [contexts + 1] into followers
     followers: NDArray[np.uint16]  # ascending within a context
     counts: NDArray[np.uint32]
-    totals: NDArray[np.int64]  # [contexts] sums of counts
+    totals: NDArray[np.int64]  # [contexts] sums of counts, of followers that were left out too
+
+    def left_over(self) -> NDArray[np.float64]:
+        """What each context leaves to the next shorter one, [contexts], of its total."""
+        if len(self.contexts) == 0:
+            return np.zeros(0)
+        kept = np.add.reduceat(self.counts.astype(np.int64), self.first[:-1])
+        return self.totals - kept + DISCOUNT * np.diff(self.first)
+
+    def without_rare(self, least: int) -> "Level":
+        """Only the followers that were counted so often, and the contexts that have any."""
+        kept = self.counts >= least
+        kinds = np.add.reduceat(kept.astype(np.int64), self.first[:-1]) if len(self.contexts) else self.totals
+        some = kinds > 0
+        first = np.concatenate([[0], np.cumsum(kinds[some])])
+        return Level(self.contexts[some], first, self.followers[kept], self.counts[kept], self.totals[some])
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(row, whether it is there) of each context."""
@@ -47,7 +67,12 @@ class Markov:
 
     def __init__(self, levels: Sequence[Level]) -> None:
         self.levels = tuple(levels)
-        self._keys = [_pair_keys(level) for level in levels]
+        self._left_over = [level.left_over() for level in levels]
+
+    @cached_property
+    def _keys(self) -> list[Tokens]:
+        """(row, follower) of every count as one number, by level: as large as the model, so only on demand."""
+        return [_pair_keys(level) for level in self.levels]
 
     @classmethod
     def count(cls, tokens: Tokens, order: int = ORDER) -> "Markov":
@@ -81,9 +106,9 @@ class Markov:
             at = np.minimum(np.searchsorted(keys, key), max(len(keys) - 1, 0))
             seen = known & (keys[at] == key)
             count = np.where(seen, level.counts[at], 0)
-            kinds = level.first[row + 1] - level.first[row]
-            total = level.totals[row]
-            mixed = (np.maximum(count - DISCOUNT, 0) + DISCOUNT * kinds * likelihood) / total
+            mixed = (
+                np.maximum(count - DISCOUNT, 0) + self._left_over[length][row] * likelihood
+            ) / level.totals[row]
             likelihood = np.where(known, mixed, likelihood)
         return np.log2(likelihood)
 
@@ -96,35 +121,49 @@ class Markov:
         for length, hashes in enumerate(_context_hashes(tokens, min(len(self.levels) - 1, len(recent)))):
             level = self.levels[length]
             row, known = level.find(hashes[-1:])
-            if length > age or not known[0]:
+            if length > age:
                 break
+            if not known[0]:
+                continue  # a longer context may be kept where a shorter one, seen in few places, was not
             here = slice(level.first[row[0]], level.first[row[0] + 1])
-            mixed = DISCOUNT * (here.stop - here.start) * probability
+            mixed = self._left_over[length][row[0]] * probability
             mixed[level.followers[here]] += level.counts[here] - DISCOUNT
             probability = mixed / level.totals[row[0]]
         return probability
 
+    def without_rare(self, least: int) -> "Markov":
+        """A smaller model: what was counted less often is left to shorter contexts (single tokens stay)."""
+        return Markov([self.levels[0], *(level.without_rare(least) for level in self.levels[1:])])
+
     def save(self, path: Path) -> None:
-        """As an .npz file."""
+        """As an .npz file, compressed when it is small (hashes do not shrink, and it takes minutes)."""
         arrays = {
             f"{name}.{k}": getattr(level, name)
             for k, level in enumerate(self.levels)
             for name in ("contexts", "first", "followers", "counts", "totals")
         }
-        np.savez_compressed(path, vocabulary_hash=np.array(vocabulary_hash()), **arrays)
+        small = sum(len(level.counts) for level in self.levels) < COMPRESSED_BELOW
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            (np.savez_compressed if small else np.savez)(
+                file, vocabulary_hash=np.array(vocabulary_hash()), **arrays
+            )
+        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Markov":
         """From `save`. Raises NoonsongError when the file cannot be read or is of another vocabulary."""
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 if str(file["vocabulary_hash"]) != vocabulary_hash():
                     raise NoonsongError(f"{path} was counted with another vocabulary: count it again")
                 names = ("contexts", "first", "followers", "counts", "totals")
                 count = sum(name.startswith("contexts.") for name in file.files)
                 return cls([Level(*(file[f"{name}.{k}"] for name in names)) for k in range(count)])
-        except (OSError, ValueError, KeyError) as error:
-            raise NoonsongError(f"the Markov model {path} cannot be read: {error}") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise NoonsongError(
+                f"the Markov model {path} cannot be read ({error}): name a file made by `noonsong markov`"
+            ) from None
 
 
 def bits_a_note(markov: Markov, tokens: Tokens) -> float:
@@ -182,3 +221,38 @@ def _level(
 def _pair_keys(level: Level) -> Tokens:
     rows = np.repeat(np.arange(len(level.contexts)), np.diff(level.first))
     return rows * VOCABULARY_SIZE + level.followers
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of `noonsong markov`."""
+    parser.add_argument("--archive", type=Path, required=True, help="its train split is counted")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model to write")
+    parser.add_argument("--order", type=int, default=ORDER, help=f"tokens of context (default {ORDER})")
+    parser.add_argument(
+        "--least", type=int, default=1, help="leave out what was counted less often (default 1: keep all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count, and say how large it is."""
+    from model.arrays import arrays_of_archive
+
+    if not 1 <= args.order <= 16 or args.least < 1:
+        raise NoonsongError("--order may be 1 to 16, --least 1 or more")
+    train = arrays_of_archive(args.archive, "train")
+    markov = Markov.count(train.steps["token"].astype(np.int64), args.order)
+    if args.least > 1:
+        markov = markov.without_rare(args.least)
+    markov.save(args.out)
+    figures = {
+        "file": str(args.out), "bytes": args.out.stat().st_size, "order": args.order, "least": args.least,
+        "tokens": len(train.steps), "contexts": sum(len(level.contexts) for level in markov.levels),
+    }  # fmt: skip
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        print(
+            f"{args.out}: {figures['contexts']} contexts of {figures['tokens']} tokens, {figures['bytes']} bytes"
+        )
+    return 0

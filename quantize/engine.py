@@ -63,6 +63,11 @@ class Engine:
         return self._backend.name
 
     @property
+    def memory_tokens(self) -> int:
+        """How many of the last tokens have a say in what comes next."""
+        return self.shape.layers * self.shape.window
+
+    @property
     def memory_bytes(self) -> int:
         """What the engine holds: packed weights, the ring, the candidates' room."""
         return self._backend.memory_bytes

@@ -6,20 +6,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from host.config import Config, load_config
+from host.config import ENGINES, Config, load_config
 from host.controls import Control, control_table, defaults, parse_assignments
 from host.journal import Identity
 from host.piece import default_path
 from model.errors import NoonsongError
 from model.tokens import vocabulary_hash
 from quantize.engine import Engine
+from quantize.markov_engine import SUFFIX, MarkovEngine
 
 
 class Loaded(NamedTuple):
     """Configuration, network and controls, ready to be played."""
 
     config: Config
-    engine: Engine
+    engine: Engine | MarkovEngine
     identity: Identity
     table: dict[str, Control]
     controls: dict[str, float | None]  # defaults and the configuration's
@@ -30,6 +31,7 @@ def add_playing_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of everything that plays."""
     parser.add_argument("--config", type=Path, help="settings (default: noonsong.toml here, if there is one)")
     parser.add_argument("--weights", type=Path, help="a weights file (default: those that noonsong ships)")
+    parser.add_argument("--engine", choices=ENGINES, help="what chooses the notes (default: network)")
     parser.add_argument(
         "--control",
         action="append",
@@ -43,10 +45,10 @@ def add_playing_arguments(parser: argparse.ArgumentParser) -> None:
 def load(arguments: argparse.Namespace) -> Loaded:
     """Read what the options name. Raises NoonsongError with a sentence."""
     config = load_config(arguments.config)
-    path = arguments.weights or (Path(config.play.weights) if config.play.weights else released_weights())
+    path = weights_path(arguments, config)
     if not path.exists():
         raise NoonsongError(f"there are no weights at {path}; name some with --weights, or train your own")
-    engine = Engine.load(path)
+    engine = load_engine(path)
     table = control_table(engine.header.sources)
     configured = parse_assignments((f"{k}={_text(v)}" for k, v in config.controls.items()), table)
     identity = Identity(hashlib.sha256(path.read_bytes()).hexdigest()[:16], vocabulary_hash())
@@ -62,9 +64,22 @@ def load_journal_path(arguments: argparse.Namespace) -> Path:
     return Path(configured) if configured else default_path()
 
 
-def released_weights() -> Path:
+def weights_path(arguments: argparse.Namespace, config: Config) -> Path:
+    """The file that is played from: as asked, as configured, or one that noonsong ships."""
+    chosen = arguments.weights or config.play.weights
+    engine = getattr(arguments, "engine", None) or config.play.engine
+    return Path(chosen) if chosen else released_weights(engine)
+
+
+def load_engine(path: Path) -> Engine | MarkovEngine:
+    """What plays from a file. Raises NoonsongError when it cannot."""
+    return MarkovEngine.load(path) if path.suffix == SUFFIX else Engine.load(path)
+
+
+def released_weights(engine: str = "network") -> Path:
     """The weights that noonsong ships."""
-    return Path(str(files("model") / "released" / "noonsong.safetensors"))
+    name = "noonsong.safetensors" if engine == "network" else "markov" + SUFFIX
+    return Path(str(files("model") / "released" / name))
 
 
 def _text(value: float | bool | str) -> str:

@@ -67,8 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = load_journal_path(arguments)
     if arguments.fresh and path.exists():
         say(f"the old piece is kept as {set_aside(path)}")
-    memory_tokens = loaded.engine.shape.layers * loaded.engine.shape.window
-    piece = Piece(path, loaded.identity, memory_tokens, time.time(), say, arguments.seed)
+    piece = Piece(path, loaded.identity, loaded.engine.memory_tokens, time.time(), say, arguments.seed)
     instrument = assemble(loaded, piece, outputs, say)
     with _ended_by_signals(instrument):
         try:

@@ -32,6 +32,7 @@ from host.presets import Presets
 from model.errors import NoonsongError
 from model.tokens import PPQN, VOICES
 from quantize.engine import Engine
+from quantize.markov_engine import MarkovEngine
 
 FRAME_S = 0.04
 IDLE_S = 0.5  # between two looks at the performance while nobody watches
@@ -46,7 +47,7 @@ class Link:
         self,
         instrument: Instrument,
         table: Mapping[str, Control],
-        engine: Engine,
+        engine: Engine | MarkovEngine,
         board: Board | None,
         presets: Presets,
         settings: Panel,

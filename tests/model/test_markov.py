@@ -62,3 +62,15 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(NoonsongError, match=r"no\.npz"):
         Markov.load(path)
+
+
+def test_what_is_rare_can_be_left_to_shorter_contexts() -> None:
+    whole = Markov.count(_stream(0), 4)
+    small = whole.without_rare(3)
+    assert sum(len(level.counts) for level in small.levels) < sum(len(level.counts) for level in whole.levels)
+    piece = np.concatenate([_stream(1, 1, 60), [END]])
+    likelihoods = small.log2_likelihoods(piece)
+    for i in range(1, len(piece)):
+        probability = small.distribution(piece[:i].tolist())
+        assert probability.sum() == pytest.approx(1.0)
+        assert np.log2(probability[piece[i]]) == pytest.approx(likelihoods[i - 1])
