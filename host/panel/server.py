@@ -132,13 +132,16 @@ class PanelServer:
 
     def _put(self, kind: bytes, body: bytes) -> bool:
         """False: the music does not read, so this is left out."""
-        put = self._outbox.put(kind, body)
+        try:
+            put = self._outbox.put(kind, body)
+        except OSError:  # the music is gone; the reader notices
+            return False
         if not self._outbox.empty:
             asyncio.get_running_loop().call_later(0.01, self._flush)
         return put
 
     def _flush(self) -> None:
-        with contextlib.suppress(OSError):  # the reader notices that the music is gone
+        with contextlib.suppress(OSError):
             self._outbox.flush()
             if not self._outbox.empty:
                 asyncio.get_running_loop().call_later(0.01, self._flush)

@@ -152,7 +152,7 @@ export class Roll {
     }
     const row = DRUM_ROWS.findIndex(([low, high]) => low <= n.pitch && n.pitch <= high);
     const height = this.drum_px / DRUM_ROWS.length;
-    return [x, this.height - (row + 1) * height, Math.max(5, height), height - 2];
+    return [x, this.height - (row + 1) * height, Math.max(5, height), Math.max(1, height - 2)];
   }
 
   draw_note(n, now, at_ms) {
