@@ -146,6 +146,11 @@ class Board:
         welcome = self._session.welcome
         return welcome.knobs if welcome else 0
 
+    @property
+    def sessions(self) -> int:
+        """How often a board was connected."""
+        return self._session.counts.sessions
+
     def wait_open(self, timeout_s: float) -> bool:
         """Wait until a session is open."""
         return self._opened.wait(timeout_s)

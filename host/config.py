@@ -43,10 +43,6 @@ class MidiPort(_Section, frozen=True):
     channels: dict[str, Channel] = {}
     programs: dict[str, Program] = {}
     send_programs: bool = True
-
-
-class Midi(_Section, frozen=True):
-    """Where MIDI goes."""
     banks: dict[str, Annotated[int, msgspec.Meta(ge=0, le=16383)]] = {}
     mute: tuple[str, ...] = ()
     transpose: Annotated[int, msgspec.Meta(ge=-48, le=48)] = 0
@@ -58,6 +54,10 @@ class Midi(_Section, frozen=True):
     control_ccs: dict[str, Annotated[int, msgspec.Meta(ge=0, le=119)]] = {}
     control_channel: Channel = 16
     thru: tuple[str, ...] = ()
+
+
+class Midi(_Section, frozen=True):
+    """Where MIDI goes."""
 
     api: str = "auto"
     outputs: tuple[MidiPort, ...] = (MidiPort(),)
@@ -101,6 +101,13 @@ class Board(_Section, frozen=True):
     cv_voices: tuple[str, ...] = tuple(name for name in VOICE_NAMES if name != "drums")
     zero_pitch: Annotated[int, msgspec.Meta(ge=0, le=127)] = ZERO_VOLT_PITCH
     cv_inputs: tuple[str, ...] = ("", "")
+    cv: tuple[str, ...] = ("pitch 1", "pitch 2", "pitch 3", "pitch 4")
+    gates: tuple[str, ...] = ("gate 1", "gate 2", "gate 3", "gate 4")
+    allot: Literal["last", "family", "register"] = "last"
+    families: tuple[tuple[str, ...], ...] = (("bass",), ("keys", "plucked"), ("strings",), ("winds", "voice"))
+    registers: tuple[Annotated[int, msgspec.Meta(ge=0, le=127)], ...] = (48, 60, 72)
+    slew_ms: tuple[Annotated[int, msgspec.Meta(ge=0, le=65535)], ...] = (0, 0, 0, 0)
+    trigger_ms: Annotated[float, msgspec.Meta(ge=0.1, le=1000)] = 10.0
 
 
 class Panel(_Section, frozen=True):
@@ -157,7 +164,8 @@ def _check_names(path: Path, text: str, config: Config) -> None:
         for output in config.midi.outputs
         for key in (*output.channels, *output.programs, *output.banks, *output.mute)
     ]
-    for key in (*named, *config.board.cv_voices):
+    families = [name for lane in config.board.families for name in lane]
+    for key in (*named, *config.board.cv_voices, *families):
         if key not in VOICE_NAMES:
             allowed = ", ".join(VOICE_NAMES)
             raise NoonsongError(

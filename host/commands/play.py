@@ -27,7 +27,6 @@ from host.piece import Piece, set_aside
 from host.player import Player
 from host.scheduler import Scheduler
 from host.settings import first_settings
-from model.tokens import VOICE_NAMES
 
 if TYPE_CHECKING:
     from host.panel.link import Link
@@ -62,8 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = open_outputs(loaded.config, arguments, loaded.table, ports, inputs.echoes.sent, say)
     board = open_board(loaded.config, arguments, inputs, say)
     if board is not None:
-        voices = [VOICE_NAMES.index(name) for name in loaded.config.board.cv_voices]
-        outputs.append(CvOutput(board, voices, loaded.config.board.zero_pitch))
+        outputs.append(CvOutput(board, loaded.config.board, loaded.table, time.monotonic))
     path = load_journal_path(arguments)
     if arguments.fresh and path.exists():
         say(f"the old piece is kept as {set_aside(path)}")

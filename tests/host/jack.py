@@ -11,6 +11,7 @@ import pytest
 import rtmidi
 
 from host.midi_ports import MidiPorts, quiet_stderr
+from model.errors import NoonsongError
 
 SERVER = f"noonsong-test-{os.getpid()}"
 
@@ -29,17 +30,24 @@ def jack() -> Iterator[None]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    for _ in range(600):
-        try:
-            MidiPorts("jack")
-            break
-        except Exception:
+    try:
+        deadline = time.monotonic() + 30
+        while not answers():
+            assert time.monotonic() < deadline and server.poll() is None, "the JACK server did not start"
             time.sleep(0.05)
-    else:
-        pytest.fail("the JACK server did not start")
-    yield
-    server.send_signal(signal.SIGTERM)
-    server.wait(timeout=10)
+        yield
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=10)
+
+
+def answers() -> bool:
+    """Whether the JACK server is there."""
+    try:
+        MidiPorts("jack")
+    except NoonsongError:
+        return False
+    return True
 
 
 class Receiver:
