@@ -31,19 +31,21 @@ class Record:
         self.sent = 0
         self.moves: deque[tuple[float, str, str]] = deque(maxlen=4096)  # asked: time, control, by whom
         self.plans: deque[dict[str, float]] = deque(maxlen=4096)
-        self.board_events: deque[tuple[float, int]] = deque(maxlen=1 << 16)  # due, channel, of opened gates
+        self.gate_due_s = array.array("d", bytes(8 * MOST))  # each gate that the board is to open
+        self.gate_channel = array.array("b", bytes(MOST))
+        self.gates = 0
         self.open_plan: dict[str, float] | None = None
         self.board: Any = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        count = min(self.sent, MOST)
+        count, gates = min(self.sent, MOST), min(self.gates, MOST)
         return {
             "late_s": list(self.late_s[:count]),
             "due_s": list(self.due_s[:count]),
             "moves": list(self.moves),
             "plans": list(self.plans),
-            "board_events": list(self.board_events),
+            "board_events": list(zip(self.gate_due_s[:gates], self.gate_channel[:gates], strict=True)),
             "board": self.board,
         }
 
@@ -84,7 +86,9 @@ def install(record: Record) -> None:
 
     def timed_schedule(self: Any, event: Any, due_s: float) -> None:
         if getattr(event, "high", True):
-            record.board_events.append((due_s, event.channel))
+            at = record.gates % MOST
+            record.gate_due_s[at], record.gate_channel[at] = due_s, event.channel
+            record.gates += 1
         schedule(self, event, due_s)
 
     def counted_close(self: Any) -> None:
