@@ -35,6 +35,7 @@ COMMANDS = {
     "archive": Command("model.archive.command", "collect music to learn from", "train"),
     "train": Command("model.train", "learn from an archive", "train"),
     "evaluate": Command("model.evaluate", "measure weights on music they have not seen", "train"),
+    "tune": Command("model.tune", "teach weights a new source from an archive of your own", "train"),
     "markov": Command("model.markov", "count a Markov model of an archive, to compare with or to play"),
     "quantize": Command("quantize.quantize", "make trained weights small and fast", "train"),
     "bench": Command("bench", "measure speed, as ratios", "train", True),

@@ -20,6 +20,16 @@ def arrays_of_archive(
 
     Raises NoonsongError when there is no archive, or nothing in the split.
     """
+    arrays = read_split(make_arrays(archive_folder, tell), split)
+    if len(arrays.pieces) == 0:
+        raise NoonsongError(
+            f"the archive {archive_folder} has no piece in its {split} split: it is too small, add music to it"
+        )
+    return arrays
+
+
+def make_arrays(archive_folder: Path, tell: Callable[[str], None] = lambda text: None) -> Path:
+    """The folder of an archive's arrays, all splits of them, made when they are missing or older."""
     archive = Archive(archive_folder)
     folder = archive_folder / "arrays"
     counts = archive.counts()
@@ -36,12 +46,7 @@ def arrays_of_archive(
         part = stamp_path.with_suffix(".part")
         part.write_text(json.dumps(stamp))
         part.replace(stamp_path)
-    arrays = read_split(folder, split)
-    if len(arrays.pieces) == 0:
-        raise NoonsongError(
-            f"the archive {archive_folder} has no piece in its {split} split: it is too small, add music to it"
-        )
-    return arrays
+    return folder
 
 
 def _rows(

@@ -66,24 +66,10 @@ def float_logits(weights_file: Path, checkpoint: int = -1) -> Logits:
     """The same from the torch network with the file's weights, all sums in float32."""
     import torch
 
-    from model.transformer import Transformer
-    from quantize.weights import Matrix, read_weights
+    from model.from_weights import network_of
+    from quantize.weights import read_weights
 
-    weights = read_weights(weights_file, checkpoint)
-    network = Transformer(weights.header.shape).eval()
-
-    def tensor(matrix: Matrix) -> torch.Tensor:
-        return torch.from_numpy(matrix.q.astype(np.float32) * matrix.quant_scales[:, None])
-
-    with torch.no_grad():
-        network.own.copy_(tensor(weights.token_table))
-        network.side_own.copy_(tensor(weights.side_table))
-        network.parts.zero_()
-        network.side_beat.zero_()
-        network.final_gain.copy_(torch.from_numpy(weights.final_gain))
-        for layer, parts in zip(network.stack, weights.layers, strict=True):
-            for name in parts._fields:
-                getattr(layer, name).weight.copy_(tensor(getattr(parts, name)))
+    network = network_of(read_weights(weights_file, checkpoint))
     reach = network.shape.layers * network.shape.window  # nothing older is heard
 
     def logits(
