@@ -1,5 +1,6 @@
 """Presets: how the controls stood, kept by number and name, gone back to at once or by and by."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,8 +27,8 @@ class Preset(msgspec.Struct, frozen=True):
 class Presets:
     """The presets of a piece, in a file beside its journal. For any thread."""
 
-    def __init__(self, path: Path, table: Mapping[str, Control]) -> None:
-        """Raises NoonsongError when the file is there and holds no presets."""
+    def __init__(self, path: Path, table: Mapping[str, Control], say: Callable[[str], None]) -> None:
+        """A file that cannot be read is kept aside, and `say` tells."""
         self._path = path
         self._table = table
         self._lock = threading.Lock()
@@ -39,9 +40,10 @@ class Presets:
         except FileNotFoundError:
             pass
         except (OSError, msgspec.DecodeError) as error:
-            raise NoonsongError(
-                f"the presets in {path} cannot be read ({error}): move the file away"
-            ) from None
+            aside = path.with_name(path.name + ".unreadable")
+            say(f"the presets in {path} cannot be read ({error}); they are kept as {aside}")
+            with contextlib.suppress(OSError):
+                path.replace(aside)
 
     def save(self, slot: int, name: str, controls: Mapping[str, float | None]) -> None:
         """Keep these values in a slot (0 to 127); what was there is replaced.

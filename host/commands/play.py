@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import resource
 import signal
 import sys
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             inputs.connect(instrument.move, instrument.performance.asked, actions, instrument.scheduler.post)
             instrument.watches.append(inputs.watch)
             door = open_door(path, inputs, say)
-            panel = open_panel(loaded, arguments, instrument, board, path, say)
+            panel = open_panel(loaded, arguments, instrument, board, inputs, path, say)
             if say.stream is not None:
                 instrument.wait(arguments.seconds)
             else:
@@ -91,7 +92,21 @@ def run(arguments: argparse.Namespace) -> int:
             if board is not None:
                 board.close()
     _report(instrument, inputs, path, as_json=arguments.json)
+    if panel is not None and panel.restart_wanted:
+        start_again()
     return 0
+
+
+def start_again() -> None:
+    """The same command once more, with the settings as they are now; the piece goes on with the next note."""
+    words = iter(sys.orig_argv[1:])
+    kept = []
+    for word in words:
+        if word == "--control":  # where controls stand at the start: they were moved since
+            next(words, None)
+        elif word != "--fresh" and not word.startswith("--control="):
+            kept.append(word)
+    os.execv(sys.executable, [sys.executable, *kept])
 
 
 def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[[str], None]) -> Instrument:
@@ -133,6 +148,7 @@ def open_panel(
     arguments: argparse.Namespace,
     instrument: Instrument,
     board: Board | None,
+    inputs: Inputs,
     journal: Path,
     say: "_Notices",
 ) -> "Link | None":
@@ -146,8 +162,21 @@ def open_panel(
     settings = loaded.config.panel
     if arguments.panel_port is not None:
         settings = msgspec.structs.replace(settings, port=arguments.panel_port)
-    presets = Presets(journal.with_name("presets.json"), loaded.table)
-    panel = Link(instrument, loaded.table, loaded.engine, board, presets, settings, journal, say, say.lines)
+    presets = Presets(journal.with_name("presets.json"), loaded.table, say)
+    file = ConfigFile(arguments.config)
+    panel = Link(
+        instrument,
+        loaded.table,
+        loaded.engine,
+        board,
+        presets,
+        inputs,
+        file,
+        settings,
+        journal,
+        say,
+        say.lines,
+    )
     if settings.browser and not arguments.no_browser and sys.stdin.isatty():
         panel.on_up = open_browser
     panel.start()

@@ -102,6 +102,11 @@ class Inputs:
         """Every assignment there is now, and the same in words."""
         return [(mapped, describe(mapped)) for mapped in self.mappings.rows()]
 
+    @property
+    def saved(self) -> Sequence[Mapped]:
+        """The [[inputs.map]] of noonsong.toml; the other assignments come from its other settings."""
+        return self._saved
+
     def learn(self, control: str, done: Callable[[str], None] = lambda sentence: None) -> None:
         """Assign the next thing that moves and keep that in noonsong.toml; `done` is told how it went.
 

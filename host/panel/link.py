@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ import msgspec
 
 from host.board import Board
 from host.config import Panel
+from host.config_file import ConfigFile
 from host.controls import Control
+from host.inputs.inputs import Inputs
 from host.instrument import Instrument
 from host.panel import pipe
 from host.panel.desk import Desk
@@ -50,6 +54,8 @@ class Link:
         engine: Engine | MarkovEngine,
         board: Board | None,
         presets: Presets,
+        inputs: Inputs,
+        file: ConfigFile,
         settings: Panel,
         journal: Path,
         say: Callable[[str], None],
@@ -66,14 +72,20 @@ class Link:
         self._weighing = Weighing(instrument.performance.player, engine)
         self._snapshots = Snapshots(instrument.performance, table)
         self._health = Health(instrument, board, notices)
-        self._desk = Desk(instrument, table, presets)
+        self._desk = Desk(instrument, table, presets, board, inputs, file)
         self._watchers = Watchers(0, False, False)
         self._told: dict[str, Any] = {}
+        self._answers: deque[bytes] = deque(maxlen=pipe.MAX_WAITING)
         self._state: dict[str, Any] = {}
         self._stop = threading.Event()
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
+
+    @property
+    def restart_wanted(self) -> bool:
+        """Whether a page asked to start again with the settings as they are now."""
+        return self._desk.restart_wanted
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -151,6 +163,8 @@ class Link:
                     raise EOFError
                 for kind, body in unpacker.feed(data):
                     self._receive(kind, body, outbox)
+            while self._answers:
+                outbox.put(pipe.ANSWER, self._answers.popleft())
             now_s = self._instrument.now_s()
             if self._watchers.begin:
                 self._watchers = Watchers(self._watchers.count, False, self._watchers.weigh)
@@ -167,11 +181,13 @@ class Link:
     def _receive(self, kind: bytes, body: bytes, outbox: pipe.Outbox) -> None:
         if kind == pipe.ASK:
             asked = msgspec.json.decode(body, type=Asked)
+            later = partial(self._say_later, asked.client)
             try:
-                self._desk.do(asked.request, asked.who)
+                answer = self._desk.do(asked.request, asked.who, later)
             except NoonsongError as error:
                 answer = {"kind": "refused", "says": str(error)}
-                outbox.put(pipe.ANSWER, asked.client.to_bytes(4, "little") + msgspec.json.encode(answer))
+            if answer is not None:
+                later(answer)
         elif kind == pipe.WATCHERS:
             watchers = msgspec.json.decode(body, type=Watchers)
             begin = watchers.begin or self._watchers.begin
@@ -185,6 +201,10 @@ class Link:
             self.on_up(up.url)
         elif kind == pipe.NOTICE:
             self._say(body.decode(errors="replace"))
+
+    def _say_later(self, client: int, answer: dict[str, Any]) -> None:
+        """For one page, with the next turn of the thread; from any thread."""
+        self._answers.append(client.to_bytes(4, "little") + msgspec.json.encode(answer))
 
     def _put_frame(self, outbox: pipe.Outbox, now_s: float) -> None:
         if not outbox.empty:  # the panel is behind: it gets the rest of what it has, then a new beginning

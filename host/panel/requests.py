@@ -39,7 +39,7 @@ class Reset(_Request, frozen=True, tag="reset"):
 class Press(_Request, frozen=True, tag="press"):
     """A button."""
 
-    button: Literal["panic", "phrase", "rest", "wake"]
+    button: Literal["panic", "phrase", "rest", "wake", "restart"]
 
 
 class Mark(_Request, frozen=True, tag="mark"):
@@ -92,20 +92,46 @@ class Past(_Request, frozen=True, tag="past"):
     """Which days and hours there are."""
 
 
+class Settings(_Request, frozen=True, tag="settings"):
+    """The settings as a form, and what moves the controls."""
+
+
+class Set(_Request, frozen=True, tag="set"):
+    """A setting in noonsong.toml, as a person writes it."""
+
+    key: Name
+    text: Annotated[str, msgspec.Meta(max_length=400)]
+
+
+class Learn(_Request, frozen=True, tag="learn"):
+    """Assign the next thing that moves to a control; an empty name: learn nothing."""
+
+    control: Name
+
+
+class Forget(_Request, frozen=True, tag="forget"):
+    """Take away the assignment of that place in the list, which says this."""
+
+    index: Slot
+    says: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Calibrate(_Request, frozen=True, tag="calibrate"):
+    """Put out the first voltage of an output (0 to 3)."""
+
+    channel: Annotated[int, msgspec.Meta(ge=0, le=3)]
+
+
+class Volts(_Request, frozen=True, tag="volts"):
+    """What the meter shows; or, empty, keep the calibration in the board."""
+
+    text: Name
+
+
 Request = (
-    Turn
-    | Enter
-    | Reset
-    | Press
-    | Mark
-    | Weigh
-    | SavePreset
-    | RenamePreset
-    | DeletePreset
-    | Recall
-    | Ping
-    | Past
-)
+    Turn | Enter | Reset | Press | Mark | Weigh | SavePreset | RenamePreset | DeletePreset | Recall | Ping | Past
+    | Settings | Set | Learn | Forget | Calibrate | Volts
+)  # fmt: skip
 READING = (Ping, Past, Weigh)  # what a spectator may ask
 
 decode_request = msgspec.json.Decoder(Request).decode

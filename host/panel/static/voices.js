@@ -93,7 +93,7 @@ export class Orchestra {
       filter.type = frequency > 4000 ? "highpass" : "bandpass";
       filter.frequency.value = frequency;
       source.connect(filter).connect(gain);
-      source.start(at_s, (pitch * 0.37) % 0.5, length);
+      source.start(at_s, Math.abs(pitch * 0.37) % 0.5, length);
     } else {
       source = context.createOscillator();
       source.frequency.setValueAtTime(frequency * 2.2, at_s);
