@@ -27,6 +27,17 @@ def test_behind_the_next_comes_in_time_and_ahead_it_waits() -> None:
     assert next_onset(even(3), 0.5)[0] - even(3)[-1] == 48
 
 
+def test_between_two_lengths_of_notation_the_bounds_are_those() -> None:
+    earliest, latest = next_onset(even(24), 3.3)  # one onset in 7.3 ticks; behind
+    assert latest - even(24)[-1] == 8
+    earliest, latest = next_onset(even(3), 3.3)  # ahead
+    assert earliest - even(3)[-1] == 6
+
+
+def test_a_beginning_is_in_time_at_once() -> None:
+    assert next_onset((0,), 8.0)[1] == 3
+
+
 def test_without_a_density_only_silence_is_bounded() -> None:
     assert next_onset((5,), None) == (6, 5 + LONGEST_SILENCE_TICKS)
 
