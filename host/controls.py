@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from host.scales import ROOTS, SCALES
 from model.conditioning import BAR_LENGTHS
 from model.errors import NoonsongError
 from model.tokens import PPQN
@@ -132,6 +133,10 @@ def control_table(sources: Sequence[str] = ()) -> dict[str, Control]:
         Control("pitch", "knob", 0.5, 2.0, 1.0, "log", "", "temperature trim of the pitches"),
         Control("top_p", "knob", 0.5, 1.0, 0.98, "linear", "", "share of the likelihood that may be chosen"),
         Control("meter", "choice", 0, len(METERS) - 1, 3.0, "linear", "", "the bar", choices=tuple(METERS)),
+        Control(
+            "scale", "choice", 0, len(SCALES) - 1, 0.0, "linear", "", "what pitches there are", choices=SCALES
+        ),
+        Control("root", "choice", 0, 11, 0.0, "linear", "", "where the scale begins", choices=ROOTS),
         Control("freeze", "switch", 0, 1, 0.0, "linear", "", "stop time, keep the place", replans=False),
     ]
     if sources:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from host.events import Spelled
 from host.loop_guard import HEARD_TOKENS, loosened, tightness
 from host.pace import next_onset, with_onset
+from host.scales import in_scale
 from host.settings import Settings
 from model import tokens
 from model.conditioning import SideInput
@@ -196,6 +197,7 @@ class Player:
         ranges = tokens.allowed(place.state)
         if place.state.pending:
             return ranges
+        ranges = in_scale(ranges, self.settings.pitch_classes)
         if place.state.tick <= self.settings.floor_tick:
             return (self._paced_shifts(place),)  # nothing may sound until the floor
         if place.state.shifts == 0:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from host.controls import bar_ticks_of, source_mix
+from host.scales import pitch_classes
 from model import conditioning
 from model.conditioning import SideInput
 
 # How much of the temperature (its logarithm) the rhythm follows: with all of it, a cold rhythm never leaves
 # the pace it has, and a hot one loses the density asked for.
 RHYTHM_SHARE = 0.4
+
+# The bits of the scale "played": kept with the controls, though nobody turns it.
+PLAYED_SCALE = "played scale"
 
 
 class Meter(NamedTuple):
@@ -55,6 +59,12 @@ class Settings(NamedTuple):
         if thickness is not None:
             pairs += conditioning.thickness_pairs(thickness)
         return pairs + conditioning.source_pairs(source_mix(self.controls.get("source")))
+
+    @property
+    def pitch_classes(self) -> int:
+        """The pitches that may be chosen: twelve bits, bit 0 for C."""
+        scale, root, played = (int(self._value(name, 0)) for name in ("scale", "root", PLAYED_SCALE))
+        return pitch_classes(scale, root, played)
 
     @property
     def temperatures(self) -> tuple[float, float, float]:
