@@ -6,6 +6,7 @@ from model.tokens import Note
 
 __all__ = [
     "ControlAt",
+    "Heard",
     "Move",
     "Note",
     "NoteOff",
@@ -30,7 +31,7 @@ class Spelled(NamedTuple):
     """A note with the tokens that spell it, or the beginning of a new phrase (no note, the token END).
 
     `position` counts all tokens of the piece up to its last one: it names the note in the journal.
-    `settings` is the number of the settings under which it was chosen.
+    `settings` is the number of the settings under which it was chosen. `heard`: somebody else played it.
     """
 
     note: Note | None
@@ -38,6 +39,17 @@ class Spelled(NamedTuple):
     tick: int
     tokens: tuple[int, ...]
     settings: int
+    heard: bool = False
+
+
+class Heard(NamedTuple):
+    """A key that somebody else pressed at `t_s`, and how long it is likely to be held."""
+
+    voice: int
+    pitch: int
+    velocity: int
+    length_s: float
+    t_s: float
 
 
 class NoteOn(NamedTuple):

@@ -26,7 +26,7 @@ from model import tokens
 from model.conditioning import SideInput
 from model.errors import NoonsongError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CHECKPOINT_BYTES = 4 << 20
 
 _TABLES = """
@@ -46,6 +46,8 @@ _MARKS = """
 CREATE TABLE marks (
     wall_s REAL NOT NULL, tick INTEGER NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL)
 """
+# Since format 3: which rows of `spelled` somebody else played.
+_HEARD = "CREATE TABLE IF NOT EXISTS heard (position INTEGER PRIMARY KEY)"
 
 
 class Identity(NamedTuple):
@@ -96,7 +98,7 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             facts = {"format": FORMAT_VERSION, "seed": seed, **identity._asdict()}
             with self._transaction():
-                for statement in (*_TABLES.split(";"), _MARKS):
+                for statement in (*_TABLES.split(";"), _MARKS, _HEARD):
                     db.execute(statement)
                 db.executemany("INSERT INTO piece VALUES (?, ?)", [(k, str(v)) for k, v in facts.items()])
         piece = self._piece()
@@ -112,10 +114,11 @@ class Journal:
 
     def _migrate(self, version: int) -> None:
         """Bring a piece of an older noonsong up to date; what it holds stays."""
-        if version == 1:
+        if version < FORMAT_VERSION:
             with self._transaction() as db:
-                db.execute(_MARKS)
-                db.execute("UPDATE piece SET value = '2' WHERE key = 'format'")
+                for statement in (_MARKS, _HEARD)[version - 1 :]:
+                    db.execute(statement)
+                db.execute("UPDATE piece SET value = ? WHERE key = 'format'", (str(FORMAT_VERSION),))
 
     def _piece(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT key, value FROM piece").fetchall())
@@ -124,16 +127,19 @@ class Journal:
         self, spelled: Iterable[Spelled], wall_times_s: Iterable[float], settings: Settings | None = None
     ) -> None:
         """Final notes, the times (seconds since 1970) when they are due, and settings if they changed."""
+        spelled = list(spelled)
+        heard = [(s.position,) for s in spelled if s.heard]
         rows = [
             (s.position, s.tick, s.settings, wall_s, np.array(s.tokens, dtype="<u2").tobytes())
             for s, wall_s in zip(spelled, wall_times_s, strict=True)
         ]
         with self._transaction() as db:
             db.executemany("INSERT INTO spelled VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO heard VALUES (?)", heard)
             if settings is not None:
                 controls = json.dumps(settings.controls)
                 db.execute(
-                    "INSERT INTO settings VALUES (?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO settings VALUES (?, ?, ?, ?, ?)",
                     (settings.number, settings.floor_tick, controls, *settings.meter),
                 )
 
@@ -188,10 +194,11 @@ class Journal:
         newest: list[Spelled] = []
         count = 0
         onsets: set[int] = set()
-        for position, tick, number, blob in self._db.execute(
-            "SELECT position, tick, settings, tokens FROM spelled ORDER BY position DESC"
+        for position, tick, number, blob, heard in self._db.execute(
+            "SELECT position, tick, settings, tokens, position IN (SELECT position FROM heard) FROM spelled"
+            " ORDER BY position DESC"
         ):
-            newest.append(read_spelled(position, tick, number, blob))
+            newest.append(read_spelled(position, tick, number, blob)._replace(heard=bool(heard)))
             count += len(newest[-1].tokens)
             onsets.add(tick)
             if count >= memory_tokens and len(onsets) >= ONSETS_KEPT:
