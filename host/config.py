@@ -16,6 +16,9 @@ DEFAULT_FILE = Path("noonsong.toml")
 
 Channel = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Program = Annotated[int, msgspec.Meta(ge=1, le=128)]
+OffsetMs = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+PulsesPerBeat = Literal[1, 2, 4, 8, 24, 48]
+GateRole = Literal["clock", "reset", "run", "freeze", "rest", "step", "off"]
 
 
 ENGINES = ("network", "markov")
@@ -83,6 +86,9 @@ class Inputs(_Section, frozen=True):
     map: tuple[Mapped, ...] = ()
     osc_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     osc_address: str = "127.0.0.1"
+    keyboard: str = "auto"
+    keyboard_channel: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
+    keyboard_voice: Literal["bass", "keys", "plucked", "strings", "winds", "voice"] = "keys"
 
 
 class Day(_Section, frozen=True):
@@ -108,6 +114,23 @@ class Board(_Section, frozen=True):
     registers: tuple[Annotated[int, msgspec.Meta(ge=0, le=127)], ...] = (48, 60, 72)
     slew_ms: tuple[Annotated[int, msgspec.Meta(ge=0, le=65535)], ...] = (0, 0, 0, 0)
     trigger_ms: Annotated[float, msgspec.Meta(ge=0.1, le=1000)] = 10.0
+    gate_inputs: tuple[GateRole, ...] = ("clock", "reset")
+    offset_ms: OffsetMs = 0.0
+
+
+class Clock(_Section, frozen=True):
+    """Whose time is followed, and who may follow ours. The control "clock" chooses."""
+
+    midi_port: str = "auto"
+    midi_offset_ms: OffsetMs = 0.0
+    gate_offset_ms: OffsetMs = 0.0
+    link_offset_ms: OffsetMs = 0.0
+    gate_pulses: PulsesPerBeat = 4
+    lost: Literal["carry on", "stop"] = "carry on"
+    midi_out: tuple[str, ...] = ()
+    midi_out_offset_ms: OffsetMs = 0.0
+    midi_out_while_stopped: bool = True
+    gate_out_pulses: PulsesPerBeat = 4
 
 
 class Panel(_Section, frozen=True):
@@ -128,6 +151,7 @@ class Config(_Section, frozen=True):
     midi: Midi = Midi()
     board: Board = Board()
     inputs: Inputs = Inputs()
+    clock: Clock = Clock()
     day: Day = Day()
     panel: Panel = Panel()
 
@@ -201,6 +225,7 @@ def _section(path: list[str]) -> type[_Section]:
         "panel": Panel,
         "outputs": MidiPort,
         "inputs": Inputs,
+        "clock": Clock,
         "map": Mapped,
     }
     return kinds[path[-1]] if path else Config

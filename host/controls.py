@@ -120,6 +120,9 @@ METERS = {f"{ticks // PPQN}/4": ticks for ticks in BAR_LENGTHS if ticks % PPQN =
 }
 
 
+CLOCKS = ("internal", "midi", "gate", "link")
+
+
 def control_table(sources: Sequence[str] = ()) -> dict[str, Control]:
     """The table, by name; `sources` are the collections that the weights know."""
     rows = [
@@ -138,6 +141,31 @@ def control_table(sources: Sequence[str] = ()) -> dict[str, Control]:
         ),
         Control("root", "choice", 0, 11, 0.0, "linear", "", "where the scale begins", choices=ROOTS),
         Control("freeze", "switch", 0, 1, 0.0, "linear", "", "stop time, keep the place", replans=False),
+        Control(
+            "clock",
+            "choice",
+            0,
+            len(CLOCKS) - 1,
+            0.0,
+            "linear",
+            "",
+            "who leads the tempo",
+            replans=False,
+            choices=CLOCKS,
+        ),
+        Control(
+            "swing",
+            "knob",
+            50.0,
+            75.0,
+            50.0,
+            "linear",
+            "%",
+            "longer first sixteenth of each pair",
+            replans=False,
+        ),
+        Control("mute", "switch", 0, 1, 0.0, "linear", "", "play on in silence", replans=False),
+        Control("step", "switch", 0, 1, 0.0, "linear", "", "each pulse at a step input plays the next note"),
     ]
     if sources:
         top = float(len(sources) - 1)

@@ -1,6 +1,6 @@
 """The values that pass between stages of the instrument. Times are monotonic seconds."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from model.tokens import Note
 
@@ -13,9 +13,11 @@ __all__ = [
     "NoteOn",
     "Notice",
     "OutputEvent",
+    "Pulse",
     "Spelled",
     "Thru",
     "ThruLost",
+    "Transport",
 ]
 
 
@@ -90,4 +92,17 @@ class ThruLost(NamedTuple):
     port: str
 
 
-Notice = ControlAt | Thru | ThruLost
+class Pulse(NamedTuple):
+    """A clock pulse, one a tick; `tick_in_bar` None: time stands, and only the tempo is told."""
+
+    tick_in_bar: int | None
+
+
+class Transport(NamedTuple):
+    """Time begins at a bar line ("start"), goes on so many sixteenths after one ("continue"), or stops."""
+
+    kind: Literal["start", "continue", "stop"]
+    sixteenths: int
+
+
+Notice = ControlAt | Thru | ThruLost | Pulse | Transport

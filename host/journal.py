@@ -222,7 +222,7 @@ class Journal:
         query = (
             "SELECT control, value FROM moves WHERE rowid IN (SELECT max(rowid) FROM moves GROUP BY control)"
         )
-        controls |= {name: value for name, value in self._db.execute(query) if name in controls}
+        controls |= dict(self._db.execute(query))
         return Past(past, sides, place, latest, controls, spelled)
 
     def _settings_from(self, number: int) -> dict[int, Settings]:

@@ -13,18 +13,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from host.clock import Clock
+from host.clocks.source import Source
+from host.conductor import INTERNAL, ClockStatus, Conductor, Placement
 from host.controls import Control
-from host.events import Move, NoteOn, Spelled
+from host.events import Heard, Move, NoteOn, Spelled
 from host.journal import Journal, Past
 from host.player import Player
+from host.pulses_out import PulsesOut
+from host.scales import PLAYED, SCALES
 from host.scheduler import Scheduler, TimedNote
+from host.settings import PLAYED_SCALE
 from model.errors import NoonsongError
-from model.tokens import PPQN
+from model.tokens import LONGEST_SHIFT, PPQN, Note
 
 LOOKAHEAD_TICKS = 8 * PPQN
+A_HAIR = 1e-6  # of a tick: what comes when the step was wanted is not missed by rounding
 START_S = 0.1  # from start to the first note: time to plan what follows it
 LONGEST_CATCH_UP_S = 0.25
 MAX_WAITING_MOVES = 1024
+MAX_WAITING_STEPS = 64
+MAX_WAITING_KEYS = 64
+GATHER_S = 0.012  # keys pressed so near to each other are one chord
+ENDS_AGAIN = 0.02  # a tempo so much different moves the ends of the notes that sound
+TEMPO_TOLD = 0.01  # a followed tempo so much different is written to the journal, and shown as the control's
+TELL_TEMPO_S = 1.0
 MAX_UNWRITTEN = 20_000  # journal entries kept in memory while the disk refuses them
 
 
@@ -39,10 +51,16 @@ class Performance:
         journal: Journal,
         table: Mapping[str, Control],
         commit_s: float,
+        sources: Mapping[str, Source] | None = None,
+        carry_on: bool = True,
     ) -> None:
-        """`commit_s`: notes nearer than this are final. The clock stands still until `start`."""
+        """`commit_s`: notes nearer than this are final. The clock stands still until `start`. `sources`: clocks
+        that may be followed, by their name in the control "clock"; `carry_on` when the one followed is lost.
+        """
         self.player = player
         self.clock = clock
+        self.conductor = Conductor(clock, sources or {}, carry_on)
+        self.pulses_out: PulsesOut | None = None  # when somebody follows our clock
         self.scheduler = scheduler
         self.journal = journal
         self.table = table
@@ -58,11 +76,17 @@ class Performance:
         self.stalls = 0
         self._moves: deque[Move] = deque()
         self._marks: deque[tuple[str, int, str]] = deque(maxlen=MAX_WAITING_MOVES)
+        self._steps: deque[float] = deque(maxlen=MAX_WAITING_STEPS)
         self._unwritten: deque[Callable[[], None]] = deque(maxlen=MAX_UNWRITTEN)
+        self._heard: deque[Heard] = deque(maxlen=MAX_WAITING_KEYS)
+        self._played_scale: int | None = None
         self._wanted_phrase = False
+        self._bar_line_s: float | None = None
         self._resting = False
         self._wall_offset_s = 0.0
         self._written_settings = -1
+        self._ends_ticks_per_s = clock.ticks_per_s
+        self._tempo_told_s = 0.0
 
     def start(self, now_s: float, wall_s: float, past: Past | None = None, played_position: int = 0) -> None:
         """Begin, or go on from the journal's end: with the first note after `played_position`."""
@@ -70,13 +94,16 @@ class Performance:
         if past is not None:
             self.player.settings = past.settings
             self.player.resume(past.tokens, past.sides, past.place)
-            self.controls |= past.controls
+            self.controls |= {name: value for name, value in past.controls.items() if name in self.table}
             self._written_settings = past.settings.number
-        self.controls["freeze"] = 0.0  # switched on means playing
+        self.controls |= {"freeze": 0.0, "mute": 0.0}  # switched on means playing
         self.asked = dict(self.controls)
+        if self.controls["step"]:
+            self.move(Move("step", 0.0, "start"))
         tempo = Move("tempo", self._value("tempo"), "start")
         self.clock.set_tempo(self._value("tempo"), now_s)
         self._keep(lambda: self.journal.write_moves([tempo], self.player.final.state.tick, wall_s))
+        self._write([], now_s)  # the first settings, before anything can be chosen under others
         rows = list(past.spelled) if past is not None else []
         self.player.plan_note()
         while self.player.planned[0][0].position <= played_position:
@@ -86,10 +113,12 @@ class Performance:
             rows += lost
             self.player.plan_note()
         self.recent.extend(rows)
-        unplayed = [s for s in rows if s.position > played_position and s.note is not None]
+        unplayed = [s for s in rows if s.position > played_position and s.note is not None and not s.heard]
         self.clock.run(now_s)
+        self.clock.swing.set(self._value("swing") / 100, 0.0)
         self.clock.move_to((unplayed or [self.player.planned[-1][0]])[0].tick, now_s + START_S)
         self.scheduler.add(self._timed(unplayed))
+        self._choose_clock(now_s)
 
     def move(self, move: Move) -> None:
         """Ask for a control move; from any thread. Raises NoonsongError on an unknown control or value."""
@@ -111,10 +140,37 @@ class Performance:
         self._wanted_phrase = True
         self.wakeup.set()
 
+    def hear(self, heard: Heard) -> None:
+        """Take in a key that somebody else pressed just now; from any thread."""
+        self._heard.append(heard)
+        self.wakeup.set()
+
+    def take_scale(self, root: int, intervals: int, who: str) -> None:
+        """Play in a scale that was played: bits of the semitones above the root (0-11); from any thread."""
+        self._played_scale = intervals
+        self.move(Move("root", float(root), who))
+        self.move(Move("scale", float(SCALES.index(PLAYED)), who))
+
     def mark(self, kind: str, tick: int, who: str) -> None:
         """Keep in the journal that the moment at a tick is "loved" or "disliked"; from any thread."""
         self._marks.append((kind, tick, who))
         self.wakeup.set()
+
+    def play_step(self, t_s: float) -> None:
+        """A pulse that plays the next note; from any thread. The first one takes the rhythm over: "step"."""
+        if not self.asked["step"]:
+            self.move(Move("step", 1.0, "step"))
+        self._steps.append(t_s)
+        self.wakeup.set()
+
+    def bar_line(self, t_s: float) -> None:
+        """There is a bar line at that time; from any thread."""
+        self._bar_line_s = t_s
+        self.wakeup.set()
+
+    def clock_status(self, now_s: float) -> ClockStatus:
+        """Who leads, at what tempo, and what is wrong; from any thread."""
+        return self.conductor.status(now_s)
 
     def rest(self, resting: bool) -> None:
         """Ask for rest (time stands still) or an end of it; from any thread."""
@@ -123,20 +179,113 @@ class Performance:
 
     def step(self, now_s: float) -> float:
         """Do what is due; returns the monotonic time of the next call, `now_s` when there is work left."""
-        self._run_or_stop(now_s)
+        self._follow(now_s)
         self._mend_stall(now_s)
-        until_tick = math.floor(self.clock.tick_at(now_s + self.commit_s))
+        until_tick = math.floor(self.clock.tick_at(now_s + self.commit_s) + A_HAIR)
         self._make_final(self.player.commit(until_tick), now_s)
         self._apply_moves(until_tick, now_s)
         self._write_marks(now_s)
-        if not self.clock.running:
-            return now_s + 0.05
+        self._listen(now_s)
+        if self.controls["step"]:
+            self._play_steps(now_s)
+            return self._next_s(now_s)
         reach = self.clock.tick_at(now_s) + LOOKAHEAD_TICKS
         if self.player.planned_tick < reach and not self.player.full:
             self.player.plan_note()
             return now_s
+        if not self.clock.running:
+            return self._next_s(now_s)
         coming_tick = self.player.planned[0][0].tick if self.player.planned else reach
-        return min(self.clock.time_of(coming_tick) - self.commit_s, now_s + 0.05)
+        return min(self.clock.time_of(coming_tick) - self.commit_s, self._next_s(now_s))
+
+    def _next_s(self, now_s: float) -> float:
+        """When to look again though nothing comes."""
+        next_s = now_s + (0.05 if self.pulses_out is None else self.commit_s)
+        return min(next_s, self._heard[0].t_s + GATHER_S) if self._heard else next_s
+
+    def _follow(self, now_s: float) -> None:
+        """Let time run or stand, in step with whoever leads it."""
+        self.conductor.listen(now_s, wanted=not (self._resting or self._value("freeze")))
+        if self.clock.running and not self.conductor.rolling:
+            self._stop(now_s)
+        placement = self.conductor.lead(now_s, self._lowest_tick, self.player.settings.meter)
+        if placement is not None:
+            self._place(placement, now_s)
+        if self._bar_line_s is not None:
+            self._place(self.conductor.bar_line(self._bar_line_s, self._lowest_tick), now_s)
+            self._bar_line_s = None
+        self._mend_ends(now_s)
+        self._tell_tempo(now_s)
+        if self.pulses_out is not None:
+            self.pulses_out.step(now_s, now_s + 2 * self.commit_s, self.player.settings.meter)
+
+    def _stop(self, now_s: float) -> None:
+        """What is final still sounds; then time stands still, and nothing is left hanging in it."""
+        end_s = now_s + self.commit_s
+        self._make_final(self.player.commit(math.floor(self.clock.tick_at(end_s))), now_s)
+        self.clock.stop(end_s)
+        self.scheduler.release_at(end_s)
+
+    def _place(self, placement: Placement, now_s: float) -> None:
+        if placement.tick is not None:
+            floor_tick, skip = placement.tick - 1, True
+        else:
+            floor_tick, skip = math.floor(self.clock.tick_at(now_s + self.commit_s)), False
+            self._make_final(self.player.commit(floor_tick), now_s)
+        self.player.move({}, floor_tick, bar_tick=placement.bar_tick, skip=skip)
+        self._write([], now_s)
+
+    @property
+    def _lowest_tick(self) -> int:
+        """The first at which a note that is not final may fall."""
+        return max(self.player.final.state.tick, self.player.settings.floor_tick) + 1
+
+    def _play_steps(self, now_s: float) -> None:
+        """Each pulse plays the next note: its time is told to the model as the time that passed."""
+        while self._steps:
+            t_s = self._steps.popleft()
+            if not self.clock.running:
+                continue
+            final_tick, bar_ticks = self.player.final.state.tick, self.player.settings.meter.bar_ticks
+            tick = max(round(self.clock.tick_at(t_s)), self._lowest_tick)
+            too_long = tick - final_tick - LONGEST_SHIFT
+            if too_long > 0:  # whole bars of silence that nobody will remember
+                unheard = -(-too_long // bar_ticks) * bar_ticks
+                tick -= unheard
+                self.conductor.slip(unheard, now_s)
+            spelled = self.player.play_onset(tick)
+            self._write(spelled, now_s)
+            self.scheduler.add(
+                timed._replace(on_s=t_s, off_s=t_s + timed.off_s - timed.on_s)
+                for timed in self._timed(spelled)
+            )
+            self.recent.extend(spelled)
+
+    def _mend_ends(self, now_s: float) -> None:
+        ticks_per_s = self.clock.ticks_per_s
+        if abs(ticks_per_s / self._ends_ticks_per_s - 1) > ENDS_AGAIN:
+            self.scheduler.retime(now_s, self._ends_ticks_per_s / ticks_per_s)
+            self._ends_ticks_per_s = ticks_per_s
+
+    def _tell_tempo(self, now_s: float) -> None:
+        """A followed tempo is the control's, so that everybody sees it and whoever leads next goes on with it."""
+        source, tempo = self.conductor.following, self._value("tempo")
+        if source is None or not self.conductor.settled or now_s - self._tempo_told_s < TELL_TEMPO_S:
+            return
+        heard = self.table["tempo"].clip(round(source.tempo_bpm, 2))
+        if abs(heard / tempo - 1) > TEMPO_TOLD:
+            self._tempo_told_s = now_s
+            self.controls["tempo"] = self.asked["tempo"] = heard
+            self.moved_by["tempo"] = source.name
+            move, wall_s = Move("tempo", heard, source.name), now_s + self._wall_offset_s
+            tick = math.floor(self.clock.tick_at(now_s))
+            self._keep(lambda: self.journal.write_moves([move], tick, wall_s))
+
+    def _choose_clock(self, now_s: float) -> None:
+        name = self.table["clock"].choices[int(self._value("clock"))]
+        if name == INTERNAL and self.conductor.following is not None:
+            self.controls["tempo"] = self.asked["tempo"] = self.table["tempo"].clip(self.clock.tempo_bpm)
+        self.conductor.choose(name, now_s)
 
     def _apply_moves(self, until_tick: int, now_s: float) -> None:
         moves = [self._moves.popleft() for _ in range(len(self._moves))]
@@ -147,13 +296,40 @@ class Performance:
         self.controls.update(changes)
         self._keep(lambda: self.journal.write_moves(moves, until_tick, now_s + self._wall_offset_s))
         if "tempo" in changes:
-            self.clock.set_tempo(self._value("tempo"), now_s)
-        self._run_or_stop(now_s)
+            self.conductor.set_tempo(self._value("tempo"), now_s)
+        if "clock" in changes:
+            self._choose_clock(now_s)
+        if "swing" in changes:
+            self.clock.swing.set(self._value("swing") / 100, self.clock.straight_at(now_s + self.commit_s))
+        if "mute" in changes:
+            self.scheduler.mute(bool(changes["mute"]), now_s)
+        if "freeze" in changes:
+            self._follow(now_s)
         replanning = {name: value for name, value in changes.items() if self.table[name].replans}
+        if self._played_scale is not None:
+            replanning[PLAYED_SCALE], self._played_scale = float(self._played_scale), None
         if replanning or self._wanted_phrase:
             self.player.move(replanning, until_tick, self._wanted_phrase)
             self._write([], now_s)
         self._wanted_phrase = False
+
+    def _listen(self, now_s: float) -> None:
+        """What was heard becomes the past, and the plan is made again after it."""
+        while self._heard and now_s - self._heard[0].t_s >= GATHER_S:
+            first = self._heard.popleft()
+            chord = [first]
+            while self._heard and self._heard[0].t_s - first.t_s < GATHER_S:
+                chord.append(self._heard.popleft())
+            if not self.clock.running:
+                continue  # time stands still: there is no moment at which they could have sounded
+            self._make_final(self.player.commit(self.player.final.state.tick), now_s)
+            tick = round(self.clock.tick_at(first.t_s))
+            ticks_per_s = self.clock.ticks_per_s
+            spelled = self.player.hear(
+                [Note(tick, *h[:3], max(1, round(h.length_s * ticks_per_s))) for h in chord]
+            )
+            self._write(spelled, now_s)
+            self.recent.extend(spelled)
 
     def _write_marks(self, now_s: float) -> None:
         while self._marks:
@@ -167,18 +343,13 @@ class Performance:
             tick = self.player.planned[0][0].tick
             if now_s - self.clock.time_of(tick) > LONGEST_CATCH_UP_S:
                 self.stalls += 1
-                self.clock.move_to(tick, now_s)
-
-    def _run_or_stop(self, now_s: float) -> None:
-        wanted = not (self._resting or self._value("freeze"))
-        if wanted and not self.clock.running:
-            self.clock.run(now_s)
-        elif not wanted and self.clock.running:
-            # What is final still sounds; then time stands still, and nothing is left hanging in it.
-            end_s = now_s + self.commit_s
-            self._make_final(self.player.commit(math.floor(self.clock.tick_at(end_s))), now_s)
-            self.clock.stop(end_s)
-            self.scheduler.release_at(end_s)
+                if self.conductor.following is None:
+                    self.clock.move_to(tick, now_s)
+                    return
+                self.conductor.lose_place()
+                placement = self.conductor.lead(now_s, self._lowest_tick, self.player.settings.meter)
+                if placement is not None:
+                    self._place(placement, now_s)
 
     def _make_final(self, spelled: Sequence[Spelled], now_s: float) -> None:
         if not spelled:

@@ -19,7 +19,7 @@ from host.scales import in_scale
 from host.settings import Settings
 from model import tokens
 from model.conditioning import SideInput
-from model.tokens import END, FIRST_SHIFT, SHIFTS, State, TokenRange
+from model.tokens import END, FIRST_SHIFT, SHIFTS, Note, State, TokenRange
 
 MAX_PLANNED_NOTES = 512
 _MAX_TOKENS_PER_NOTE = tokens.MAX_CHAINED_SHIFTS + 2
@@ -75,6 +75,7 @@ class Player:
         # Told each choice of a note: the position the note will have, what was allowed, the temperature and the
         # token. The engine still stands before the choice; whoever looks must not move it.
         self.on_note_choice: Callable[[int, tuple[TokenRange, ...], float, int], None] | None = None
+        self._onset_tick: int | None = None  # where the next note must fall, whatever the model would choose
         self._history: list[int] = []  # the last tokens up to the tip, for the loop guard
         engine.reset()
         self._begin()
@@ -107,16 +108,26 @@ class Player:
         reach = self._tip.position + _MAX_TOKENS_PER_NOTE - self._final.position
         return len(self.planned) >= MAX_PLANNED_NOTES or reach >= self.engine.max_rollback
 
-    def move(self, changes: Mapping[str, float | None], floor_tick: int, new_phrase: bool = False) -> None:
+    def move(
+        self,
+        changes: Mapping[str, float | None],
+        floor_tick: int,
+        new_phrase: bool = False,
+        bar_tick: int | None = None,
+        skip: bool = False,
+    ) -> None:
         """Set controls. Notes at or before `floor_tick` stay; all later ones will be chosen anew.
 
-        `new_phrase`: they will be a beginning, not a continuation.
+        `new_phrase`: they will be a beginning, not a continuation. `bar_tick`: there is a bar line, whatever the
+        metre had expected. `skip`: only what is final stays, though no note may fall before the floor is over.
         """
         floor_tick = max(floor_tick, self._final.state.tick)  # what is final is never chosen again
+        kept_tick = self._final.state.tick if skip else floor_tick
         tip = self._tip
-        while self.planned and self.planned[-1][0].tick > floor_tick:
-            self.planned.pop()
-        self.settings = self.settings.moved(changes, floor_tick)
+        while self.planned and self.planned[-1][0].tick > kept_tick:
+            dropped, _ = self.planned.pop()
+            new_phrase = new_phrase or dropped.note is None
+        self.settings = self.settings.moved(changes, floor_tick, bar_tick)
         # Heard from the very next token on: the last one that stays is read again, with the new side input.
         before, tip = tip, self._tip
         del self._history[len(self._history) - (before.position - tip.position) :]
@@ -128,15 +139,14 @@ class Player:
     def plan_note(self) -> Spelled:
         """Choose one more note after those planned. Call while not `full`."""
         place = self._tip
-        tight = tightness(self._history)
-        rhythm, pitch, touch = (loosened(t, tight) for t in self.settings.temperatures)
+        temperatures = self._temperatures()
         spelled: list[int] = []
         note = None
         while note is None:
             allowed = self._allowed(place)
-            token = self._draw(place, allowed, (rhythm, pitch, touch))
+            token = self._draw(place, allowed, temperatures)
             if self.on_note_choice is not None and tokens.is_note(token):
-                self.on_note_choice(place.position + 2, allowed, pitch, token)
+                self.on_note_choice(place.position + 2, allowed, temperatures[1], token)
             spelled.append(token)
             state, note = tokens.advance(place.state, token)
             onsets = with_onset(place.onsets, state.tick) if note is not None else place.onsets
@@ -146,6 +156,50 @@ class Player:
         self.planned.append((planned, place))
         self._remember(spelled)
         return planned
+
+    def play_onset(self, tick: int) -> list[Spelled]:
+        """The next note, and all that the model lets sound with it, at a tick that somebody else decides: after
+        the last final one and at most LONGEST_SHIFT later. Final at once. Nothing else may be planned.
+        """
+        self._onset_tick = tick
+        while True:
+            self.plan_note()
+            tip = self._tip
+            if self.full or tokens.is_shift(self._draw(tip, self._allowed(tip), self._temperatures())):
+                break
+        self._onset_tick = None
+        return self.commit(tick)
+
+    def hear(self, notes: Sequence[Note]) -> list[Spelled]:
+        """Notes of one tick that somebody else plays: the past from now on, and all that follows is chosen anew.
+
+        Nothing can come before what is final: they are taken to sound with it, if they come too late. Returns
+        what became final: a beginning that waited, then what was heard.
+        """
+        cells = {tokens.note_token(note.voice, note.pitch): note for note in notes}
+        tick = max(notes[0].tick, self._final.state.tick)
+        if tick == self._final.state.tick and min(cells) <= self._final.state.cell:
+            tick += 1  # within an onset tokens ascend
+        self.move({}, tick, skip=True)
+        final = self.commit(tick)
+        place, read, sides = self._final, list[int](), list[SideInput]()
+        for cell in sorted(cells):
+            gap = min(tick - place.state.tick, tokens.LONGEST_SHIFT)
+            touch = tokens.touch_token(cells[cell].velocity, cells[cell].duration)
+            spelled = [*tokens.shift_tokens(gap), cell, touch]
+            state, note = place.state, None
+            for token in spelled:
+                state, note = tokens.advance(state, token)
+                sides.append(self.settings.side(state.tick))
+            read += spelled
+            onsets = with_onset(place.onsets, state.tick)
+            place = Place(place.position + len(spelled), touch, state, onsets)
+            tick = state.tick
+            final.append(Spelled(note, place.position, tick, tuple(spelled), self.settings.number, True))
+        self.engine.prefill(read, sides)
+        self._final = place
+        self._remember(read)
+        return final
 
     def commit(self, until_tick: int) -> list[Spelled]:
         """What was planned up to and with `until_tick`: final from now on."""
@@ -172,9 +226,16 @@ class Player:
         if len(self._history) > 4 * (HEARD_TOKENS + self.engine.max_rollback):
             del self._history[: -(HEARD_TOKENS + self.engine.max_rollback)]
 
+    def _temperatures(self) -> tuple[float, float, float]:
+        tight = tightness(self._history)
+        rhythm, pitch, touch = self.settings.temperatures
+        return loosened(rhythm, tight), loosened(pitch, tight), loosened(touch, tight)
+
     def _draw(
         self, place: Place, allowed: tuple[TokenRange, ...], temperatures: tuple[float, float, float]
     ) -> int:
+        if len(allowed) == 1 and allowed[0][1] - allowed[0][0] == 1:
+            return allowed[0][0]
         token = self.engine.sample(allowed, temperatures, self.settings.top_p, self.seed)
         if tokens.is_shift(token) and place.state.shifts == 0:
             # Whether time passes at all is the model's choice; the pace only says how much of it may.
@@ -198,6 +259,12 @@ class Player:
         if place.state.pending:
             return ranges
         ranges = in_scale(ranges, self.settings.pitch_classes)
+        onset_tick = self.settings.downbeat_tick if self._onset_tick is None else self._onset_tick
+        if onset_tick is not None and place.state.tick < onset_tick:
+            token = tokens.shift_tokens(onset_tick - place.state.tick)[0]
+            return ((token, token + 1),)
+        if place.state.tick == onset_tick and place.onsets[-1] < onset_tick:
+            return tuple(r for r in ranges if not tokens.is_shift(r[0]))
         if place.state.tick <= self.settings.floor_tick:
             return (self._paced_shifts(place),)  # nothing may sound until the floor
         if place.state.shifts == 0:

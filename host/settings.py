@@ -41,9 +41,14 @@ class Settings(NamedTuple):
     controls: Mapping[str, float | None]
     meter: Meter
 
-    def moved(self, changes: Mapping[str, float | None], floor_tick: int) -> "Settings":
-        """The settings after some controls moved. A new metre waits for the bar that has begun to end."""
-        meter = self.meter
+    def moved(
+        self, changes: Mapping[str, float | None], floor_tick: int, bar_tick: int | None = None
+    ) -> "Settings":
+        """The settings after some controls moved. A new metre waits for the bar that has begun to end.
+
+        `bar_tick`: there is a bar line now, wherever it was expected.
+        """
+        meter = self.meter if bar_tick is None else self.meter._replace(tick=bar_tick)
         if changes.get("meter", self.controls.get("meter")) != self.controls.get("meter"):
             meter = Meter(meter.next_bar(floor_tick + 1), bar_ticks_of(changes["meter"]))
         floor_tick = max(floor_tick, self.floor_tick)
@@ -59,6 +64,11 @@ class Settings(NamedTuple):
         if thickness is not None:
             pairs += conditioning.thickness_pairs(thickness)
         return pairs + conditioning.source_pairs(source_mix(self.controls.get("source")))
+
+    @property
+    def downbeat_tick(self) -> int | None:
+        """Where a note must fall: on a bar line set right after what is final, as by a clock's Start."""
+        return self.meter.tick if self.meter.tick == self.floor_tick + 1 else None
 
     @property
     def pitch_classes(self) -> int:

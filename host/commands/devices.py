@@ -11,6 +11,7 @@ import msgspec
 from host.board import Board
 from host.config import Config, MidiPort
 from host.controls import Control
+from host.gate_inputs import GateInputs
 from host.inputs.door import Door
 from host.inputs.inputs import Inputs
 from host.midi_ports import MidiPorts
@@ -73,12 +74,20 @@ def open_outputs(
     return outputs
 
 
-def open_board(config: Config, arguments: argparse.Namespace, inputs: Inputs, say: Say) -> Board | None:
+def open_board(
+    config: Config, arguments: argparse.Namespace, inputs: Inputs, gates: GateInputs, say: Say
+) -> Board | None:
     """The board's driver; it finds the board now or later, and says so."""
     port = arguments.board or config.board.port
     if port == "none":
         return None
-    board = Board(None if port == "auto" else port, time.monotonic, on_knob=inputs.knob_turned, on_state=say)
+    board = Board(
+        None if port == "auto" else port,
+        time.monotonic,
+        on_knob=inputs.knob_turned,
+        on_gate=gates.changed,
+        on_state=say,
+    )
     inputs.attach_board(board)
     return board
 

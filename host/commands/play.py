@@ -16,6 +16,7 @@ import msgspec
 
 from host.board import Board
 from host.clock import Clock
+from host.clocks.clocks import Clocks
 from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
 from host.commands.devices import open_board, open_door, open_outputs, open_ports
 from host.config_file import ConfigFile
@@ -26,6 +27,7 @@ from host.outputs.cv import CvOutput
 from host.performance import Performance
 from host.piece import Piece, set_aside
 from host.player import Player
+from host.pulses_out import PulsesOut
 from host.scheduler import Scheduler
 from host.settings import first_settings
 
@@ -60,20 +62,32 @@ def run(arguments: argparse.Namespace) -> int:
     ports = open_ports(loaded.config, arguments, say)
     inputs = Inputs(loaded.config, loaded.table, ports, ConfigFile(arguments.config), say, time.monotonic)
     outputs = open_outputs(loaded.config, arguments, loaded.table, ports, inputs.echoes.sent, say)
-    board = open_board(loaded.config, arguments, inputs, say)
+    clocks = Clocks(loaded.config, ports, loaded.controls["tempo"] or 0.0, say, time.monotonic)
+    board = open_board(loaded.config, arguments, inputs, clocks.gates, say)
     if board is not None:
-        outputs.append(CvOutput(board, loaded.config.board, loaded.table, time.monotonic))
+        cv = CvOutput(board, loaded.config.board, loaded.table, time.monotonic)
+        cv.offset_s = loaded.config.board.offset_ms / 1000
+        outputs.append(cv)
     path = load_journal_path(arguments)
     if arguments.fresh and path.exists():
         say(f"the old piece is kept as {set_aside(path)}")
     piece = Piece(path, loaded.identity, loaded.engine.memory_tokens, time.time(), say, arguments.seed)
-    instrument = assemble(loaded, piece, outputs, say)
+    instrument = assemble(loaded, piece, outputs, clocks, board, say)
     with _ended_by_signals(instrument):
         try:
             instrument.run()
             actions = {"phrase": instrument.performance.begin_phrase, "panic": instrument.panic}
-            inputs.connect(instrument.move, instrument.performance.asked, actions, instrument.scheduler.post)
-            instrument.watches.append(inputs.watch)
+            performance = instrument.performance
+            inputs.connect(
+                instrument.move,
+                performance.asked,
+                actions,
+                instrument.scheduler.post,
+                performance.hear,
+                performance.take_scale,
+            )
+            clocks.connect(instrument.performance, instrument.move)
+            instrument.watches += [inputs.watch, clocks.watch]
             door = open_door(path, inputs, say)
             panel = open_panel(loaded, arguments, instrument, board, inputs, path, say)
             if say.stream is not None:
@@ -88,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
                 door.close()
         finally:  # whatever happened: every note gets its end
             inputs.close()
+            clocks.close()
             instrument.close("stopped")
             if board is not None:
                 board.close()
@@ -109,8 +124,17 @@ def start_again() -> None:
     os.execv(sys.executable, [sys.executable, *kept])
 
 
-def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[[str], None]) -> Instrument:
+def assemble(
+    loaded: Loaded,
+    piece: Piece,
+    outputs: list[Output],
+    clocks: Clocks,
+    board: Board | None,
+    say: Callable[[str], None],
+) -> Instrument:
     """Join the stages, standing where the piece ended."""
+    followers = clocks.outputs(board)
+    outputs = [*outputs, *followers]
     controls = {**loaded.controls, **(loaded.asked if piece.past is None else {})}
     player = Player(loaded.engine, piece.journal.seed, first_settings(controls))
     scheduler = Scheduler(outputs, played=piece.playhead.set)
@@ -123,8 +147,13 @@ def assemble(loaded: Loaded, piece: Piece, outputs: list[Output], say: Callable[
         scheduler,
         piece.journal,
         loaded.table,
-        loaded.config.play.commit_ms / 1000,
+        # What an output wants earlier than the rest must be final so much sooner.
+        loaded.config.play.commit_ms / 1000 + max(0.0, *(-output.offset_s for output in outputs), 0.0),
+        clocks.sources,
+        clocks.carry_on,
     )
+    if followers:
+        performance.pulses_out = PulsesOut(performance.clock, scheduler.post)
     performance.start(now_s, time.time(), piece.past, piece.playhead.position)
     if piece.begin_phrase:
         performance.begin_phrase()

@@ -1,8 +1,10 @@
 """Helpers: players and performances in simulated time."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from host.clock import Clock
+from host.clocks.source import Source
 from host.controls import Control, control_table, defaults
 from host.events import NoteOff, NoteOn, OutputEvent, Spelled
 from host.journal import Identity
@@ -62,7 +64,15 @@ def planned(player: Player, count: int) -> list[Spelled]:
 class Stage:
     """A performance on a simulated clock."""
 
-    def __init__(self, weights: Path, folder: Path, seed: int = 5, **values: float | None) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        folder: Path,
+        seed: int = 5,
+        sources: Mapping[str, Source] | None = None,
+        carry_on: bool = True,
+        **values: float | None,
+    ) -> None:
         self.engine = Engine.load(weights)
         self.now_s = 100.0
         self.heard = Heard()
@@ -72,7 +82,14 @@ class Stage:
         self.scheduler = Scheduler([self.heard], self.piece.playhead.set)
         player = Player(self.engine, self.piece.journal.seed, first_settings(controls(**values)))
         self.performance = Performance(
-            player, Clock(120.0, 0.0, self.now_s), self.scheduler, self.piece.journal, TABLE, 0.015
+            player,
+            Clock(120.0, 0.0, self.now_s),
+            self.scheduler,
+            self.piece.journal,
+            TABLE,
+            0.015,
+            sources,
+            carry_on,
         )
         self.performance.start(self.now_s, 1e9, self.piece.past, self.piece.playhead.position)
 

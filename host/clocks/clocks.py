@@ -1,0 +1,109 @@
+"""Every clock of the box joined: those that can be followed, and those that follow us."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from host.clocks.midi_in import MidiClockIn
+from host.clocks.pulse_clock import PulseClock
+from host.clocks.source import Source
+from host.config import Config
+from host.controls import CLOCKS
+from host.gate_inputs import GateInputs
+from host.midi_ports import MidiPorts
+from host.outputs.base import Output
+from host.outputs.cv import CvBoard
+from host.outputs.cv_roles import gates_with_role
+from host.outputs.gate_clock import GateClock
+from host.outputs.midi_clock import MidiClockOutput
+from host.performance import Performance
+from model.errors import NoonsongError
+
+MIDI, GATE, LINK = CLOCKS[1:]
+
+
+class MoveControl(Protocol):
+    """As host.instrument.Instrument.move."""
+
+    def __call__(self, control: str, value: float | None, who: str) -> None:
+        """Move a control."""
+
+
+class Clocks:
+    """Opened before the performance, connected to it after."""
+
+    def __init__(
+        self,
+        config: Config,
+        ports: MidiPorts | None,
+        tempo_bpm: float,
+        say: Callable[[str], None],
+        now_s: Callable[[], float],
+    ) -> None:
+        """`ports`: None plays without MIDI. What cannot be had is said, and the rest plays."""
+        self._settings, self._board_settings = config.clock, config.board
+        self._ports = ports
+        self._say = say
+        settings = config.clock
+        midi = PulseClock("MIDI clock", 24, tempo_bpm, settings.midi_offset_ms / 1000)
+        gate = PulseClock(
+            "the clock input", settings.gate_pulses, tempo_bpm, settings.gate_offset_ms / 1000, holds=True
+        )
+        self._pulse_clocks = [midi, gate]
+        self.sources: dict[str, Source] = {MIDI: midi, GATE: gate}
+        self.carry_on = settings.lost == "carry on"
+        self.gates = GateInputs(config.board.gate_inputs, gate.pulse)
+        self._midi_in: MidiClockIn | None = None
+        if ports is not None:
+            try:
+                self._midi_in = MidiClockIn(ports, settings.midi_port, midi, now_s)
+            except NoonsongError as error:
+                say(str(error))
+        self._state = self._midi_in.state if self._midi_in else ""
+
+    def outputs(self, board: CvBoard | None) -> Sequence[Output]:
+        """Those that follow us."""
+        settings = self._settings
+        outputs: list[Output] = []
+        if self._ports is not None:
+            for pattern in settings.midi_out:
+                try:
+                    output = MidiClockOutput(
+                        self._ports,
+                        pattern,
+                        settings.midi_out_while_stopped,
+                        settings.midi_out_offset_ms / 1000,
+                    )
+                except NoonsongError as error:
+                    self._say(str(error))
+                    continue
+                self._say(output.state)
+                outputs.append(output)
+        clock_gates = gates_with_role(self._board_settings.gates, "clock")
+        reset_gates = gates_with_role(self._board_settings.gates, "reset")
+        if board is not None and (clock_gates or reset_gates):
+            offset_s = self._board_settings.offset_ms / 1000
+            outputs.append(GateClock(board, clock_gates, reset_gates, settings.gate_out_pulses, offset_s))
+        return outputs
+
+    def connect(self, performance: Performance, move: MoveControl) -> None:
+        """From now on, pulses and gates act."""
+        for clock in self._pulse_clocks:
+            clock.wake = performance.wakeup.set
+        self.gates.connect(performance, move)
+
+    def watch(self) -> None:
+        """Look which ports have come and gone. Called now and then, off the audio path."""
+        if self._midi_in is None:
+            return
+        try:
+            self._midi_in.watch()
+        except (OSError, RuntimeError) as error:  # what rtmidi raises; the music goes on
+            self._midi_in.last_fault = f"MIDI clock: {error}"
+        if self._midi_in.state != self._state:
+            self._state = self._midi_in.state
+            self._say(self._state)
+
+    def close(self) -> None:
+        """Let go of every device."""
+        if self._midi_in is not None:
+            self._midi_in.close()
