@@ -7,15 +7,16 @@ export class Orchestra {
   constructor(context) {
     this.context = context;
     this.out = context.createGain();
-    const room = context.createConvolver();
-    room.buffer = room_of(context);
-    const wet = context.createGain();
-    wet.gain.value = 0.16;
     const limiter = context.createDynamicsCompressor();
     limiter.threshold.value = -14;
     limiter.ratio.value = 8;
     this.out.connect(limiter);
-    this.out.connect(room).connect(wet).connect(limiter);
+    // The room: two echoes that feed each other, dulled. (A convolution would cost a small machine dearly.)
+    const echoes = [0.047, 0.061].map((seconds) => new DelayNode(context, { delayTime: seconds, maxDelayTime: 0.1 }));
+    const dull = new BiquadFilterNode(context, { type: "lowpass", frequency: 2400 });
+    this.out.connect(new GainNode(context, { gain: 0.22 })).connect(echoes[0]);
+    echoes[0].connect(echoes[1]).connect(dull).connect(new GainNode(context, { gain: 0.55 })).connect(echoes[0]);
+    for (const echo of echoes) echo.connect(limiter);
     this.analyser = context.createAnalyser();
     limiter.connect(this.analyser).connect(context.destination);
     this.noise = noise_of(context);
@@ -139,15 +140,5 @@ function noise_of(context) {
   const buffer = context.createBuffer(1, context.sampleRate, context.sampleRate);
   const samples = buffer.getChannelData(0);
   for (let i = 0; i < samples.length; i++) samples[i] = Math.random() * 2 - 1;
-  return buffer;
-}
-
-function room_of(context) {
-  const length = Math.floor(context.sampleRate * 1.1);
-  const buffer = context.createBuffer(2, length, context.sampleRate);
-  for (const channel of [0, 1]) {
-    const samples = buffer.getChannelData(channel);
-    for (let i = 0; i < length; i++) samples[i] = (Math.random() * 2 - 1) * (1 - i / length) ** 3.2;
-  }
   return buffer;
 }
