@@ -15,20 +15,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """MIDI outputs of every interface that answers, and serial ports."""
+    """MIDI ports of every interface that answers, and serial ports."""
     midi: dict[str, list[str]] = {}
+    inputs: dict[str, list[str]] = {}
     for api in APIS:
         try:
-            midi[api] = MidiPorts(api).names()
+            ports = MidiPorts(api)
+            midi[api], inputs[api] = ports.names(), ports.input_names()
         except NoonsongError:
             continue
     serial = {port.device: port.description for port in list_ports.comports()}
     if arguments.json:
-        print(json.dumps({"midi": midi, "serial": serial}))
+        print(json.dumps({"midi": midi, "midi_inputs": inputs, "serial": serial}))
         return 0
     for api, names in midi.items():
         print(f"MIDI outputs ({api}):")
         print("\n".join(f"  {name}" for name in names) or "  none; connect an instrument")
+        print(f"MIDI inputs ({api}):")
+        print("\n".join(f"  {name}" for name in inputs[api]) or "  none; connect a keyboard or controller")
     if not midi:
         print("No MIDI interface answers; `noonsong doctor` says what to do.")
     print("Serial ports:")

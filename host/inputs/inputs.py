@@ -7,9 +7,10 @@ from typing import Protocol
 from host.config import Config, Mapped
 from host.config_file import ConfigFile
 from host.controls import Control
-from host.events import Notice, Thru, ThruLost
+from host.events import Heard, Notice, Thru, ThruLost
 from host.inputs.dispatch import Dispatch
 from host.inputs.echoes import Echoes
+from host.inputs.keyboard import Keyboard
 from host.inputs.mapping import ACTIONS
 from host.inputs.mappings import Mappings, MoveControl, describe, settings_of, with_learnt
 from host.inputs.midi import MidiInputs
@@ -57,13 +58,14 @@ class Inputs:
         self.mappings = Mappings(settings_of(config), table)
         self.echoes = Echoes()
         self.dispatch = Dispatch(self.mappings, self.echoes)
+        self.keyboard = Keyboard(config.inputs)
         self.osc: OscInput | None = None
         if config.inputs.osc_port:
             self.osc = OscInput(config.inputs.osc_address, config.inputs.osc_port, self.mappings, table)
         self.midi: MidiInputs | None = None
         passed_on = [pattern for output in config.midi.outputs for pattern in output.thru]
-        if ports is not None and (config.inputs.midi or passed_on):
-            patterns = (*config.inputs.midi, *passed_on)
+        patterns = [p for p in (*config.inputs.midi, config.inputs.keyboard, *passed_on) if p]
+        if ports is not None and patterns:
             self.midi = MidiInputs(ports, patterns, self.dispatch, self._lost, now_s)
 
     def connect(
@@ -72,16 +74,27 @@ class Inputs:
         values: Mapping[str, float | None],
         actions: Mapping[str, Callable[[], None]],
         post: Callable[[Notice, float], None],
+        hear: Callable[[Heard], None],
+        take_scale: Callable[[int, int, str], None],
     ) -> None:
         """Move the controls from now on. `values`: where they stand, kept up to date by who owns it;
-        `actions`: what each of mapping.ACTIONS does; `post` takes what outputs may pass on.
+        `actions`: what each of mapping.ACTIONS does, but "listen", which is done here; `post` takes what outputs
+        may pass on, `hear` the keys that are played, `take_scale` (root, intervals as bits, who) a scale.
         """
+        actions = {**actions, "listen": self.listen_for_scale}
+        self.dispatch.on_key = self.keyboard.key
+        self.keyboard.connect(hear, lambda root, intervals: take_scale(root, intervals, "keyboard"))
         self.dispatch.on_thru = lambda port, message, t_s: post(Thru(port, message), t_s)
         self.dispatch.on_lost = lambda port, t_s: post(ThruLost(port), t_s)
         assert set(actions) == set(ACTIONS)
         self.mappings.connect(move, values, actions)
         if self.osc is not None:
             self.osc.connect(move, actions)
+
+    def listen_for_scale(self) -> None:
+        """What is played on the keyboard next is the scale to play in; it ends with a pause."""
+        self.keyboard.listen_for_scale()
+        self._say("play the scale on the keyboard, its root first; two seconds of silence end it")
 
     def knob_turned(self, index: int, position: float, t_s: float) -> None:
         """An analogue input of the board stands at 0 to 1; for the board's thread."""
@@ -154,6 +167,7 @@ class Inputs:
 
     def close(self) -> None:
         """Let go of every device."""
+        self.keyboard.close()
         for source in (self.midi, self.osc):
             if source is not None:
                 source.close()

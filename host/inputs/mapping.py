@@ -27,6 +27,7 @@ ACTIONS = {
     for name, help in {
         "phrase": "a new phrase: a beginning instead of a continuation",
         "panic": "silence everything",
+        "listen": 'the scale "played" is what is played on the keyboard next',
     }.items()
 }
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from host.config import Mapped, load_config
-from tests.host.jack import Sender, wait_until
+from host.journal import read_spelled
+from model.tokens import VOICE_NAMES
+from tests.host.jack import Receiver, Sender, hanging, wait_until
 from tests.host.test_kill import ROOT
 
 pytestmark = [pytest.mark.usefixtures("jack"), pytest.mark.xdist_group("jack")]
@@ -63,6 +65,7 @@ class Playing:
             db.close()
 
     def end(self) -> int:
+        """Its exit status; also ends it when the test failed before."""
         self.process.send_signal(signal.SIGTERM)
         _, said = self.process.communicate(timeout=15)
         self.said += said
@@ -169,3 +172,57 @@ def test_learns_by_itself_when_nothing_plays(controller: Sender, tmp_path: Path)
         [*command, "--seconds", "0.2"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert silent.returncode == 2 and "nothing moved for 0.2 seconds" in silent.stderr
+
+
+def test_a_keyboard_is_heard_and_not_sent(small_weights: Path, tmp_path: Path) -> None:
+    keyboard, synth = Sender("keystation"), Receiver("synth-k")
+    config = """
+        [inputs]
+        midi = []
+        keyboard = "keystation"
+        keyboard_voice = "strings"
+        [[inputs.map]]
+        control = "listen"
+        by = "note 21"
+    """
+    playing = Playing(tmp_path, small_weights, config, "--port", "synth-k", "--control", "density=4")
+
+    def heard() -> list[tuple[int, int]]:
+        query = "SELECT position, tick, settings, tokens FROM spelled WHERE position IN (SELECT position FROM heard)"
+        db = sqlite3.connect(f"file:{playing.journal}?mode=ro", uri=True)
+        try:
+            notes = [read_spelled(*row).note for row in db.execute(query)]
+        except sqlite3.OperationalError:
+            return []  # not there yet
+        finally:
+            db.close()
+        return [(note.voice, note.pitch) for note in notes if note]
+
+    def press(pitch: int, velocity: int = 77) -> None:
+        keyboard.send(0x90, pitch, velocity)
+        keyboard.send(0x80, pitch, 0)
+
+    def heard_once() -> bool:
+        press(96)
+        time.sleep(0.1)
+        return len(heard()) > 0
+
+    wait_until("the journal", playing.journal.exists)
+    wait_until("a key in the journal", heard_once)
+    strings = VOICE_NAMES.index("strings")
+    assert set(heard()) == {(strings, 96)}
+    press(21)  # from here on a scale
+    for pitch in (62, 65, 69):
+        press(pitch)
+    playing.wait_until_said("play the scale")
+    wait_until("the scale", lambda: ("root", 2.0) in [move[:2] for move in playing.moves()])
+    wait_until("the keys to be music again", lambda: press(97) or time.sleep(0.1) or (strings, 97) in heard())  # type: ignore[func-returns-value]
+    since = len(synth.drain())
+    wait_until("more notes", lambda: len(synth.drain()) > since + 60)
+    played = [m for m in synth.drain() if m[0] & 0xF0 == 0x90]
+    assert not [m for m in played if m[2] == 77]
+    assert {m[1] % 12 for m in played[-15:] if m[0] != 0x99} <= {2, 5, 9}
+    assert playing.end() == 0, playing.said
+    wait_until("silence", lambda: not hanging(synth.drain()))
+    keyboard.close()
+    synth.close()
