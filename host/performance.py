@@ -224,7 +224,7 @@ class Performance:
         end_s = now_s + self.commit_s
         self._make_final(self.player.commit(math.floor(self.clock.tick_at(end_s))), now_s)
         self.clock.stop(end_s)
-        self.scheduler.release_at(end_s)
+        self.scheduler.release_at(end_s + 0.001)  # after what begins at the very end
 
     def _place(self, placement: Placement, now_s: float) -> None:
         if placement.tick is not None:
