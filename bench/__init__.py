@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-BENCHES = ("engine", "live")
+BENCHES = ("engine", "live", "panel")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

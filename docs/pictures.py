@@ -21,6 +21,8 @@ from tests.host.playing import Stage
 from tests.panel.conftest import CHROMIUM, FLAGS, Box
 from tests.sim.sim_board import SimBoard
 
+PATIENCE_MS = 300_000
+
 
 def terminal(out: Path) -> None:
     """The live view after 40 seconds of the released weights, in simulated time."""
@@ -48,38 +50,43 @@ def panel(folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.set_default_timeout(PATIENCE_MS)
             page.goto(box.url)
-            for slot, (name, keys) in enumerate(
-                {"noon": "", "slow river": "ttttdddd", "market": "TTTTDDDDDD"}.items()
+            page.locator("[role=slider]").first.wait_for()
+            for slot, (name, temperature) in enumerate(
+                {"noon": 0.9, "slow river": 0.7, "market": 1.2}.items()
             ):
-                page.keyboard.type(keys)
-                page.wait_for_timeout(1500)
-                page.get_by_role("button", name="Keep this").click()
-                page.get_by_label("name", exact=True).fill(name)
-                page.get_by_role("button", name="Keep", exact=True).click()
-                page.wait_for_timeout(300)
-                page.keyboard.press(str(slot + 1))
-            page.keyboard.press("1")
-            page.wait_for_timeout(14_000)
-            page.mouse.move(700, 300)
+                _ask(page, {"ask": "enter", "control": "temperature", "text": str(temperature)})
+                page.wait_for_timeout(500)
+                _ask(page, {"ask": "save", "slot": slot, "name": name})
+            _ask(page, {"ask": "recall", "slot": 0})
+            page.wait_for_timeout(16_000)
             _picture(page, folder / "panel-wide.webp")
             page.get_by_role("button", name="Weighed").click()
             page.wait_for_timeout(9000)
-            page.get_by_role("slider", name="density").press("PageUp")
+            _ask(page, {"ask": "enter", "control": "density", "text": "4.5"})
             page.wait_for_timeout(330)
             _picture(page, folder / "panel-replanning.webp")
+            board.unplug()
+            page.locator(".fault").wait_for()
             page.get_by_role("button", name="Weighed").click()
+            page.wait_for_timeout(3000)
+            _picture(page, folder / "panel-fault.webp")
+            page.close()
+            board.plug()
             phone = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+            phone.set_default_timeout(PATIENCE_MS)
             phone.goto(box.url)
+            phone.locator("[role=slider]").first.wait_for()
             phone.wait_for_timeout(4000)
             _picture(phone, folder / "panel-phone.webp")
-            board.unplug()
-            page.wait_for_function("() => document.querySelector('.fault')")
-            page.wait_for_timeout(1000)
-            _picture(page, folder / "panel-fault.webp")
         finally:
             browser.close()
             box.stop()
+
+
+def _ask(page: Page, message: dict[str, object]) -> None:
+    page.evaluate("async (message) => (await import('/main.js')).panel.live.ask(message)", message)
 
 
 def _picture(page: Page, out: Path) -> None:

@@ -107,13 +107,21 @@ controls.onchange = () => {
 
 // --- every frame
 
+const BUSY_MS = 12;
 let beats = "";
 let slow = 0;
+let draw_ms = 0;
+let waited = 0;
 function frame(now_ms) {
   requestAnimationFrame(frame);
   if (!music.clock) return;
   roll.delay_s = sound.active ? sound.delay_s : 0;
-  if (!$("view-play").hidden) roll.draw();
+  // A machine that draws slowly draws every second or third frame, so that knobs and sound have their time.
+  if (!$("view-play").hidden && ++waited > draw_ms / BUSY_MS) {
+    waited = 0;
+    roll.draw();
+    draw_ms += (performance.now() - now_ms - draw_ms) * 0.1;
+  }
   const tick = roll.tick();
   if (Number.isNaN(tick)) return;
   const place = music.place(tick);

@@ -1,0 +1,198 @@
+"""What is around the music on the page: accessibility, the past, settings, a board, other devices."""
+
+import io
+import json
+import os
+import socket
+import sqlite3
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import mido
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from host.config import load_config
+from tests.panel.conftest import Box, wait_for, wait_for_knob, wait_until
+from tests.panel.test_page import PANEL, tick_of
+from tests.sim.sim_board import SimBoard
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+OpenPage = Callable[..., Page]
+StartBox = Callable[..., Box]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds that is serious or critical, in words."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['help']}: {[node['html'] for node in v['nodes']][:3]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def test_axe_finds_nothing_serious(box: Box, open_page: OpenPage) -> None:
+    for size in ((1280, 800), (390, 844)):
+        # axe-core looks at the page by eval, which the page itself forbids
+        page = open_page(box.url, *size, bypass_csp=True)
+        assert serious(page) == []
+        page.get_by_role("button", name="Past", exact=True).click()
+        page.locator(".hours button").first.click()
+        assert serious(page) == []
+        page.get_by_role("button", name="Settings").click()
+        page.locator("summary").first.click()
+        assert serious(page) == []
+        page.context.close()
+
+
+def test_the_past_is_listed_played_again_and_saved(box: Box, open_page: OpenPage) -> None:
+    page = open_page(box.url)
+    wait_until(lambda: tick_of(page) > 24 * 6, "some music")
+    page.keyboard.press("l")
+    page.get_by_role("button", name="Past", exact=True).click()
+    page.locator(".hours button").last.click()
+    expect(page.locator("#excerpt h3")).to_contain_text("notes")
+    page.get_by_role("button", name="Play it again").click()
+    wait_for(page, f"{PANEL}.sound.orchestra.sounding.size > 0")
+    page.get_by_role("button", name="Stop").click()
+    wait_for(page, f"{PANEL}.sound.waits === false")
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Save as MIDI").click()
+    assert saving.value.suggested_filename.startswith("noonsong-")
+    saved = mido.MidiFile(file=io.BytesIO(Path(saving.value.path()).read_bytes()))
+    assert sum(m.type == "note_on" for m in saved) > 4
+    assert [m.text for m in saved if m.type == "marker"] == ["loved"]
+
+
+def test_settings_are_written_and_hold_after_starting_again(
+    start_box: StartBox, open_page: OpenPage, tmp_path: Path
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[board]\nzero_pitch = 24  # low C\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    box = start_box("--config", str(config), port=port)
+    page = open_page(box.url)
+    page.get_by_role("button", name="Settings").click()
+    page.locator("summary", has_text="board").click()
+    field = page.get_by_role("textbox", name="zero pitch")
+    expect(field).to_have_value("24")
+    field.fill("999")
+    field.press("Enter")
+    expect(page.locator("#faults")).to_contain_text("zero_pitch")
+    assert load_config(config).board.zero_pitch == 24
+    field = page.get_by_role("textbox", name="zero pitch")
+    field.fill("36")
+    field.press("Enter")
+    wait_until(lambda: load_config(config).board.zero_pitch == 36, "it is written")
+    assert "# low C" in config.read_text()
+    before = tick_of(page)
+    page.get_by_role("button", name="Start again with these settings").click()
+    box.wait_until_said(r"the panel is at")
+    page.get_by_role("button", name="Play", exact=True).click()
+    wait_until(lambda: tick_of(page) > before, "the piece goes on")
+    expect(page.locator("#faults")).to_be_empty()
+
+
+@pytest.mark.xdist_group("browser")
+def test_the_boards_knob_moves_the_page(start_box: StartBox, open_page: OpenPage) -> None:
+    with SimBoard() as board:
+        for index in range(6):
+            board.set_knob(index, 0.5)
+        box = start_box("--board", board.port)
+        box.wait_until_said("is ready")
+        page = open_page(box.url)
+        board.set_knob(0, 1.0)
+        wait_for_knob(page, "temperature", "2")
+        expect(page.locator("[data-control=temperature] .who")).to_have_text("board")
+        expect(page.locator("#state")).to_contain_text("Uno")
+        page.get_by_role("slider", name="temperature").press("Home")
+        wait_for_knob(page, "temperature", "0.2")
+        board.unplug()
+        expect(page.locator(".fault").first).to_contain_text("plug it in")
+        board.plug()
+
+
+def test_another_device_needs_the_code_and_then_a_token(
+    start_box: StartBox, open_page: OpenPage, tmp_path: Path
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[panel]\nnetwork = true\n")
+    box = start_box("--config", str(config))
+    code = box.wait_until_said(r"pairing code for other devices: (\d{6})")
+    address = _address_of_this_machine()
+    if address is None:
+        pytest.fail("this machine has no address but the loopback one: nothing can come from elsewhere")
+    url = f"http://{address}:{box.port}"
+    page = open_page(url, ready=False)
+    expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()
+    page.get_by_label("pairing code").fill("000000" if code != "000000" else "111111")
+    page.get_by_role("button", name="Pair").click()
+    expect(page.get_by_role("alert")).to_contain_text("not the code")
+    page.get_by_label("pairing code").fill(code)
+    page.get_by_role("button", name="Pair").click()
+    wait_for(page, "document.querySelector('#bar').textContent > 0")
+    page.get_by_role("slider", name="temperature").press("End")
+    wait_for_knob(page, "temperature", "2")
+    cookie = next(c for c in page.context.cookies() if c["name"] == "noonsong")
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+    kept = json.loads((box.journal.parent / "panel-tokens").read_text())
+    assert len(kept) == 1 and cookie["value"] not in kept[0]
+
+
+def test_who_only_looks_on_turns_nothing(start_box: StartBox, open_page: OpenPage, tmp_path: Path) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text("[panel]\nnetwork = true\nspectators = true\n")
+    box = start_box("--config", str(config))
+    page = open_page(f"http://{_address_of_this_machine()}:{box.port}")
+    page.evaluate(f"async () => {PANEL}.live.ask({{ask: 'turn', control: 'temperature', position: 1}})")
+    expect(page.locator("#faults")).to_contain_text("only looks on")
+    db = sqlite3.connect(box.journal)
+    assert db.execute("SELECT count(*) FROM moves WHERE who LIKE 'panel%'").fetchone() == (0,)
+    db.close()
+
+
+def _address_of_this_machine() -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def test_the_page_is_light_and_needs_nothing_from_elsewhere(box: Box, open_page: OpenPage) -> None:
+    page = open_page(box.url)  # the fixture fails on a request to anywhere else
+    for name in ("Past", "Settings"):
+        page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_timeout(200)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
+    paths = {"/", *(url.removeprefix(box.url) for url in loaded)}
+    size = 0
+    for path in paths:
+        if "." in path or path == "/":
+            with urllib.request.urlopen(box.url + path) as answer:
+                size += len(answer.read())
+    assert len(paths) > 8 and size < 150_000
+
+
+def test_a_panel_that_dies_is_started_again_and_the_music_never_stops(box: Box, open_page: OpenPage) -> None:
+    page = open_page(box.url)
+    child = next(p for p in Path("/proc").glob("[0-9]*/stat") if _parent(p) == box.process.pid)
+    os.kill(int(child.parent.name), 9)
+    expect(page.locator("#faults")).to_contain_text("The box is not there")
+    # Another port is taken only if another program has ours; the page finds the new one by itself.
+    box.wait_until_said("it is started again")
+    box.wait_until_said("the panel is at")
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return -1
