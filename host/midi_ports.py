@@ -6,11 +6,15 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import mido
 import rtmidi
 
 from model.errors import NoonsongError
+
+if TYPE_CHECKING:
+    from host.jack_server import JackServer
 
 # Our names -> mido's names and rtmidi's.
 APIS = {
@@ -25,6 +29,15 @@ _STDERR = threading.RLock()  # one at a time, or what is put back is the other's
 _NOT_GEAR = ("*midi through*", "*noonsong*", "*rtmidi*")  # never chosen unless named
 
 
+class Closable(Protocol):
+    """Any open port."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go of."""
+
+
+Port = TypeVar("Port", bound=Closable)
 OnMessage = Callable[[tuple[int, ...], float], None]  # the bytes of one message, when it came (monotonic)
 
 
@@ -44,33 +57,60 @@ class MidiPorts:
         for name, (self._mido_name, rtmidi_name) in APIS.items():
             if api not in ("auto", name) or rtmidi_name not in compiled:
                 continue
-            try:
-                with quiet_stderr():
-                    self._number = compiled[rtmidi_name]
-                    self._lister = rtmidi.MidiOut(self._number, name="noonsong-ports")
-                    self._lister.get_ports()
-            except (OSError, RuntimeError):
-                tried.append(name)
-                continue
-            self.api = name
+            self.api, self._number = name, compiled[rtmidi_name]
+            self._opened: list[Closable] = []
+            self._server: JackServer | None = None
             self._input_lister: rtmidi.MidiIn | None = None
-            return
+            with quiet_stderr():
+                if self._join():
+                    return
+            tried.append(name)
         raise NoonsongError(
             f"no MIDI: {' and '.join(tried) or api} did not answer. Load the sequencer (modprobe snd-seq),"
             " start a JACK server, or play without MIDI"
         )
 
+    @property
+    def alive(self) -> bool:
+        """Whether what carries the messages still does; if not, let go of every port, or wait for ever."""
+        return self.api != "jack" or (self._server is not None and self._server.alive)
+
     def names(self) -> list[str]:
         """Every output port there is now."""
         with quiet_stderr():
-            return list(self._lister.get_ports())
+            return list(self._lister.get_ports()) if self.alive or self._joined_again() else []
 
     def input_names(self) -> list[str]:
         """Every input port there is now."""
         with quiet_stderr():
+            if not (self.alive or self._joined_again()):
+                return []
             if self._input_lister is None:
                 self._input_lister = rtmidi.MidiIn(self._number, name="noonsong-ports")
             return list(self._input_lister.get_ports())
+
+    def _joined_again(self) -> bool:
+        """Join the server that came in a dead one's place, once everyone has let go of the dead one's ports."""
+        if any(not port.closed for port in self._opened):
+            return False
+        self._opened.clear()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._input_lister = None
+        return self._join()
+
+    def _join(self) -> bool:
+        try:
+            self._lister = rtmidi.MidiOut(self._number, name="noonsong-ports")
+            self._lister.get_ports()
+            if self.api == "jack":
+                from host.jack_server import JackServer  # needs a library that only those with JACK have
+
+                self._server = JackServer()
+        except (OSError, RuntimeError, NoonsongError):
+            return False
+        return True
 
     def open_input(self, name: str, on_message: OnMessage, now_s: Callable[[], float]) -> "Input":
         """Listen to a port by its exact name, clock and active sensing included; "virtual" makes a port of
@@ -85,17 +125,23 @@ class MidiPorts:
                 port.open_virtual_port("in")
             else:
                 port.open_port(port.get_ports().index(name), name="in")
-        return Input(name, port, on_message, now_s, polled=self.api == "jack")
+        return self._remember(Input(name, port, on_message, now_s, polled=self.api == "jack"))
 
     def open(self, name: str) -> "mido.ports.BaseOutput":
         """Open a port by its exact name. Raises NoonsongError when it cannot be."""
         with _refusal(name), quiet_stderr():
-            return mido.open_output(name, api=self._mido_name)  # a client_name would make it virtual
+            # Not with a client_name: that would make it virtual.
+            return self._remember(mido.open_output(name, api=self._mido_name))
 
     def open_virtual(self) -> "mido.ports.BaseOutput":
         """A port of our own that others may connect to. Raises NoonsongError where the system has none."""
         with _refusal(VIRTUAL_NAME), quiet_stderr():
-            return mido.open_output(VIRTUAL_NAME, virtual=True, api=self._mido_name, client_name=VIRTUAL_NAME)
+            options = {"virtual": True, "api": self._mido_name, "client_name": VIRTUAL_NAME}
+            return self._remember(mido.open_output(VIRTUAL_NAME, **options))
+
+    def _remember(self, port: Port) -> Port:
+        self._opened = [port, *(other for other in self._opened if not other.closed)]
+        return port
 
 
 class Input:
@@ -122,6 +168,11 @@ class Input:
             self._thread.start()
         else:
             port.set_callback(lambda event, _: on_message(tuple(event[0]), now_s()))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it listens no more."""
+        return self._closing.is_set()
 
     def close(self) -> None:
         """Listen no more."""

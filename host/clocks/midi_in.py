@@ -41,13 +41,15 @@ class MidiClockIn:
 
     def watch(self) -> None:
         """Look for ports that came or went; called now and then."""
-        if self._pattern == "virtual":
-            return
         names = self._ports.input_names()
-        for name in [name for name in self._open if name not in names]:
+        if self._pattern == "virtual":
+            wanted = ["virtual"] if self._ports.alive else []
+        else:
+            wanted = [name for name in names if port_matches(self._pattern, name)]
+        for name in [name for name in self._open if name not in wanted]:
             self._open.pop(name).close()
-        for name in names:
-            if name not in self._open and port_matches(self._pattern, name):
+        for name in wanted:
+            if name not in self._open:
                 try:
                     self._listen(name)
                 except NoonsongError as error:

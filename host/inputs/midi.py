@@ -32,7 +32,8 @@ class MidiInputs:
         self._on_lost = on_lost
         self._now_s = now_s
         self._open: dict[str, Input] = {}
-        self._virtual = self._listen("virtual") if "virtual" in patterns else None
+        self._wants_virtual = "virtual" in patterns
+        self._virtual = self._listen("virtual") if self._wants_virtual else None
         self.watch()
 
     @property
@@ -51,13 +52,17 @@ class MidiInputs:
         for name in [name for name in self._open if name not in there]:
             self._open.pop(name).close()
             self._on_lost(name)
+        if self._virtual is not None and not self._ports.alive:
+            self._virtual.close()
+            self._virtual = None
+            self._on_lost("virtual")
+        if self._wants_virtual and self._virtual is None and self._ports.alive:
+            self._virtual = self._try_to_listen("virtual")
         for name in there:
             if name not in self._open and any(port_matches(pattern, name) for pattern in self._patterns):
-                try:
-                    self._open[name] = self._listen(name)
-                except NoonsongError as error:
-                    self.faults += 1
-                    self.last_fault = str(error)
+                port = self._try_to_listen(name)
+                if port is not None:
+                    self._open[name] = port
 
     def close(self) -> None:
         """Listen no more."""
@@ -65,6 +70,14 @@ class MidiInputs:
             port.close()
         self._open.clear()
         self._virtual = None
+
+    def _try_to_listen(self, name: str) -> Input | None:
+        try:
+            return self._listen(name)
+        except NoonsongError as error:
+            self.faults += 1
+            self.last_fault = str(error)
+            return None
 
     def _listen(self, name: str) -> Input:
         return self._ports.open_input(name, lambda message, t_s: self._heard(name, message, t_s), self._now_s)

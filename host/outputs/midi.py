@@ -54,9 +54,11 @@ class MidiOutput(Output):
     @property
     def state(self) -> str:
         """What this output is connected to, in words."""
-        if self._port is None:
-            return f'waiting for a MIDI port like "{self._pattern}"'
-        return f"MIDI to {self._port_name}"
+        if self._port is not None:
+            return f"MIDI to {self._port_name}"
+        if self._pattern == "virtual":
+            return "waiting for the JACK server, which has gone"
+        return f'waiting for a MIDI port like "{self._pattern}"'
 
     @property
     def connected(self) -> bool:
@@ -70,22 +72,16 @@ class MidiOutput(Output):
 
     def watch(self) -> None:
         """Look whether the port is still there, or there again. Called now and then, off the audio path."""
-        if self._pattern == "virtual":
-            return
-        names = self._ports.names()
-        if self._port is not None and self._port_name not in names:
+        if self._port is not None and not self._still_there():
             with self._lock:
                 lost, self._port = self._port, None
                 self._unended = self._let_go()
             lost.close()
         if self._port is None:
-            name = match_port(self._pattern, names)
-            if name is not None:
-                try:
-                    self._attach(name, self._ports.open(name))
-                except NoonsongError as error:
-                    self.faults += 1
-                    self.last_fault = str(error)
+            self._open(anew=True)
+
+    def _still_there(self) -> bool:
+        return self._ports.alive and (self._pattern == "virtual" or self._port_name in self._ports.names())
 
     def retarget(self, pattern: str, now_s: float) -> None:
         """Play to another port from now on; what sounds on the old one ends there. From any thread.
@@ -101,11 +97,17 @@ class MidiOutput(Output):
             port.close()
         self._open()
 
-    def _open(self) -> None:
-        if self._pattern == "virtual":
-            self._attach(VIRTUAL_NAME, self._ports.open_virtual())
-        else:
-            self.watch()
+    def _open(self, anew: bool = False) -> None:
+        try:
+            if self._pattern == "virtual":
+                self._attach(VIRTUAL_NAME, self._ports.open_virtual())
+            elif (name := match_port(self._pattern, self._ports.names())) is not None:
+                self._attach(name, self._ports.open(name))
+        except NoonsongError as error:
+            if self._pattern == "virtual" and not anew:
+                raise
+            self.faults += 1
+            self.last_fault = str(error)
 
     def _attach(self, name: str, port: "mido.ports.BaseOutput") -> None:
         with self._lock:
@@ -179,7 +181,7 @@ class MidiOutput(Output):
         )
 
     def _put(self, due_s: float, *message: int) -> None:
-        if self._port is not None:
+        if self._port is not None and self._ports.alive:
             self._sent(message, due_s)
             self._port.send(mido.Message.from_bytes(message))
 
