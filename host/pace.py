@@ -3,7 +3,7 @@
 The model is told the density and mostly keeps to it, but its own past speaks louder: slow music stays slow.
 So the last onsets are counted. As long as they came about as often as asked, the model is free; when they
 fall behind, the next may come no later than one onset's share of time after the last, and when they run
-ahead, no sooner. Music lies on a grid, so that share is rounded to a length of notation.
+ahead, no sooner. Music lies on a grid, so that share is rounded to a halving or a doubling of the beat.
 """
 
 import math
@@ -17,7 +17,7 @@ FREE = 0.12  # so much slower or faster than asked, over the span, nobody interf
 ONSETS_KEPT = 32  # enough for the highest density
 LONGEST_SILENCE_TICKS = 4 * PPQN
 # What a bound is rounded to, away from what was asked: a density of 3.3 must not put notes beside the beat.
-GRID = (1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32, 36, 48, 72, 96)
+GRID = (1, 2, 3, 6, 12, 24, 48, 96)
 
 
 def onsets_counted(density: float) -> int:

@@ -61,8 +61,8 @@ def _turned(engine: Engine, density: float, temperature: float, seeds: range) ->
     """The density is turned from the far end of its range; heard from TURN_BEATS after that on."""
     far = DENSITIES[0] if density > 2 else DENSITIES[-1]
     begin = WARM_UP_BEATS + TURN_BEATS
-    # Long enough for eight onsets: half an onset more or less is no fault of anybody's.
-    end = begin + STRETCH_BEATS * max(1, round(8 / density / STRETCH_BEATS))
+    # Long enough for sixteen onsets: one more or less is no fault of anybody's.
+    end = begin + STRETCH_BEATS * max(1, round(16 / density / STRETCH_BEATS))
     turn = Turn(WARM_UP_BEATS * PPQN, {"density": density})
     heard = [
         float(

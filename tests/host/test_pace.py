@@ -27,9 +27,9 @@ def test_behind_the_next_comes_in_time_and_ahead_it_waits() -> None:
     assert next_onset(even(3), 0.5)[0] - even(3)[-1] == 48
 
 
-def test_between_two_lengths_of_notation_the_bounds_are_those() -> None:
+def test_between_two_halvings_of_the_beat_the_bounds_are_those() -> None:
     earliest, latest = next_onset(even(24), 3.3)  # one onset in 7.3 ticks; behind
-    assert latest - even(24)[-1] == 8
+    assert latest - even(24)[-1] == 12
     earliest, latest = next_onset(even(3), 3.3)  # ahead
     assert earliest - even(3)[-1] == 6
 
