@@ -27,6 +27,7 @@ from host.outputs.cv import CvOutput
 from host.performance import Performance
 from host.piece import Piece, set_aside
 from host.player import Player
+from host.presets import Presets
 from host.pulses_out import PulsesOut
 from host.scheduler import Scheduler
 from host.settings import first_settings
@@ -88,8 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
             )
             clocks.connect(instrument.performance, instrument.move)
             instrument.watches += [inputs.watch, clocks.watch]
+            presets = Presets(path.with_name("presets.json"), loaded.table, say)
+            inputs.dispatch.on_program = recaller(presets, instrument)
             door = open_door(path, inputs, say)
-            panel = open_panel(loaded, arguments, instrument, board, inputs, path, say)
+            panel = open_panel(loaded, arguments, instrument, board, inputs, presets, path, say)
             if say.stream is not None:
                 instrument.wait(arguments.seconds)
             else:
@@ -172,12 +175,24 @@ def assemble(
     return instrument
 
 
+def recaller(presets: Presets, instrument: Instrument) -> Callable[[int], None]:
+    """What a MIDI program change does: preset 1 for program 1 and so on; others mean somebody else."""
+
+    def recall(program: int) -> None:
+        if program in presets.slots:
+            asked = instrument.performance.asked
+            presets.recall(program, 0.0, asked, instrument.move, lambda: asked)
+
+    return recall
+
+
 def open_panel(
     loaded: Loaded,
     arguments: argparse.Namespace,
     instrument: Instrument,
     board: Board | None,
     inputs: Inputs,
+    presets: Presets,
     journal: Path,
     say: "_Notices",
 ) -> "Link | None":
@@ -186,12 +201,10 @@ def open_panel(
         return None
     from host.panel.browser import open_browser
     from host.panel.link import Link
-    from host.presets import Presets
 
     settings = loaded.config.panel
     if arguments.panel_port is not None:
         settings = msgspec.structs.replace(settings, port=arguments.panel_port)
-    presets = Presets(journal.with_name("presets.json"), loaded.table, say)
     file = ConfigFile(arguments.config)
     panel = Link(
         instrument,

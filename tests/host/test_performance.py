@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.events import Move, Spelled
-from host.journal import Journal, JournalRefusedError
+from host.journal import FORMAT_VERSION, Journal, JournalRefusedError
 from host.piece import Piece
 from tests.host.playing import IDENTITY, TABLE, Stage
 
@@ -238,6 +238,6 @@ def test_a_full_disk_does_not_stop_the_music(
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "j", IDENTITY, 1).close()
-    _spoil_sql(tmp_path / "j", "UPDATE piece SET value = '2' WHERE key = 'format'")
+    _spoil_sql(tmp_path / "j", f"UPDATE piece SET value = '{FORMAT_VERSION + 1}' WHERE key = 'format'")
     with pytest.raises(JournalRefusedError, match="newer"):
         Journal(tmp_path / "j", IDENTITY, 1)

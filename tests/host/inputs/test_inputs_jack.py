@@ -1,5 +1,6 @@
 """A controller on real JACK MIDI moves the box that plays; learning, while it plays and by itself."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -121,6 +122,22 @@ def test_controllers_move_controls_also_after_they_were_away(
         "cc 21 channel 1 nano-one:out",
         "cc 1 channel 1 nano-two:out",
     }
+
+
+def test_a_program_change_calls_a_preset(controller: Sender, small_weights: Path, tmp_path: Path) -> None:
+    preset = {"name": "calm", "controls": {"temperature": 0.5, "density": 1.0}}
+    (tmp_path / "presets.json").write_text(json.dumps({"4": preset}))
+    playing = Playing(tmp_path, small_weights, "[inputs]\nmidi = ['nano-one']\n", "--port", "nobody")
+
+    def called() -> bool:
+        controller.send(0xC3, 5)  # empty
+        controller.send(0xC3, 4)
+        time.sleep(0.1)
+        return len(playing.moves()) >= 2
+
+    wait_until("the preset", called)
+    assert playing.end() == 0 and "preset" not in playing.said
+    assert sorted(move[:2] for move in playing.moves())[:2] == [("density", 1.0), ("temperature", 0.5)]
 
 
 def test_learns_while_it_plays(controller: Sender, small_weights: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_scaled_never_jumps_and_both_reach_the_ends_together(stands: float, way:
         new = control.position_of(value)
         assert (new - old) * (position - before) >= -1e-9  # the same way, or nowhere
         before = position
-    assert follow(a, value, 1.0)[-1] == pytest.approx(control.high)
+    assert follow(a, value, 0.5, 1.0)[-1] == pytest.approx(control.high)
     assert follow(a, value, 0.5, 0.0)[-1] == pytest.approx(control.low)
 
 
