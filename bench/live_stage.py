@@ -88,8 +88,9 @@ class Player:
         command += ["--config", str(folder / "noonsong.toml"), "--journal", str(folder / "journal.sqlite")]
         with (folder / "said").open("w") as said:
             self._process = subprocess.Popen(
-                [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True
-            )
+                [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True,
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"},
+            )  # fmt: skip
         self._said = folder / "said"
 
     def wait_for(self, sentence: str) -> None:
@@ -116,9 +117,13 @@ class Player:
         import json
 
         self._process.send_signal(signal.SIGTERM)
-        out, _ = self._process.communicate(timeout=60)
+        try:
+            out, _ = self._process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it then tells where each of its threads stands
+            out, _ = self._process.communicate(timeout=60)
         if self._process.returncode != 0:
-            raise NoonsongError(f"the player failed: {self._said.read_text()[-2000:]}")
+            raise NoonsongError(f"the player failed: {self._said.read_text()[-8000:]}")
         return json.loads(out.splitlines()[-1]), json.loads(self._noted.read_text())
 
     def kill(self) -> None:

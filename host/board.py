@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from host import wire
 from host.board_events import BoardEvent
@@ -39,8 +41,8 @@ class BoardStatus:
 class Board:
     """One board. Without a port it is looked for by handshake; several Board objects find several boards.
 
-    Callbacks come on the driver's thread: `on_knob(index, value 0 to 1, t_s)`, `on_gate(index, high, t_s)`,
-    `on_state(sentence)`. `now_s` is a monotonic clock in seconds.
+    Callbacks come on the driver's thread, which then holds no lock: `on_knob(index, value 0 to 1, t_s)`,
+    `on_gate(index, high, t_s)`, `on_state(sentence)`. `now_s` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class Board:
         self._say_outside = on_state
         self._lock = threading.Lock()
         self._replies: queue.Queue[wire.Message] = queue.Queue()
+        self._calls: deque[Callable[[], None]] = deque()  # callbacks that wait until the lock is free
         self._session = BoardSession(on_state=self._say, on_message=self._keep_reply)
         if on_knob:
-            self._session.on_knob = on_knob
+            self._session.on_knob = lambda *knob: self._calls.append(lambda: on_knob(*knob))
         if on_gate:
-            self._session.on_gate = on_gate
+            self._session.on_gate = lambda *gate: self._calls.append(lambda: on_gate(*gate))
         self._port: Port | None = None
         self._last_device = ""
         self._sentence = ""
@@ -196,6 +199,7 @@ class Board:
                 self._serve(device)
             if not self._stop.is_set():
                 self._say(self._nothing_sentence())
+                self._call_back()
                 self._stop.wait(LOOK_EVERY_S)
 
     def _devices(self) -> list[str]:
@@ -233,12 +237,14 @@ class Board:
                 self._session.disconnected()
                 self._port = None
             port.close()
+            self._call_back()
 
     def _turn(self, port: Port) -> bool:
         """One exchange; returns whether the session is open."""
         with self._lock:
             data = self._session.poll(self._now_s())
             next_s = self._session.next_event_s()
+        self._call_back()
         if data:
             port.write(data)
         wait_s = WAIT_S if next_s is None else min(WAIT_S, max(0.0, next_s - self._now_s()))
@@ -246,6 +252,7 @@ class Board:
         if received:
             with self._lock:
                 self._session.feed(received, self._now_s())
+            self._call_back()
         if self._session.open:
             self._last_device = port.device
             self._opened.set()
@@ -267,4 +274,9 @@ class Board:
             return
         self._sentence = sentence
         if self._say_outside:
-            self._say_outside(sentence)
+            self._calls.append(partial(self._say_outside, sentence))
+
+    def _call_back(self) -> None:
+        """What is called may hold locks that those who schedule hold: never under ours."""
+        while self._calls:
+            self._calls.popleft()()

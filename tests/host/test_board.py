@@ -95,6 +95,33 @@ def test_unplug_and_replug_under_another_name(sim_board: SimBoard, monkeypatch: 
         board.close()
 
 
+def test_what_is_called_back_may_hold_what_the_scheduler_holds(sim_board: SimBoard) -> None:
+    """The box's scheduler sends under its lock, and a turned knob wants that lock: neither waits for ever."""
+    theirs = threading.Lock()
+    entered = threading.Event()
+    had: list[bool] = []
+
+    def turned(index: int, value: float, t_s: float) -> None:
+        entered.set()
+        had.append(theirs.acquire(timeout=PATIENCE_S / 2))
+        if had[-1]:
+            theirs.release()
+
+    board = Board(sim_board.port, time.monotonic, turned)
+    try:
+        assert board.wait_open(PATIENCE_S)
+        wait_for(lambda: len(had) >= 8, "every knob's first report")
+        with theirs:
+            entered.clear()
+            sim_board.set_knob(0, 0.9)
+            assert entered.wait(PATIENCE_S)
+            board.schedule(GateLevel(0, True), time.monotonic() + 0.1)
+        wait_for(lambda: sim_board.sim.gates()[0], "the gate")
+        assert all(had)
+    finally:
+        board.close()
+
+
 def test_two_boards_at_once_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     with SimBoard() as one, SimBoard() as two:
         monkeypatch.setattr(board_module, "candidates", lambda: [one.port, two.port])
