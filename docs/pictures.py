@@ -22,6 +22,22 @@ from tests.panel.conftest import CHROMIUM, FLAGS, Box
 from tests.sim.sim_board import SimBoard
 
 PATIENCE_MS = 300_000
+# The page stands still a moment after the plan was cut.
+STILL = """async () => {
+  const {roll, music, live} = (await import("/main.js")).panel;
+  const before = music.rewritten;
+  const draw = roll.draw.bind(roll);
+  // then
+  await new Promise((done) => {
+    roll.draw = () => {
+      draw();
+      if (music.rewritten !== before && performance.now() - music.rewritten.at > 130) {
+        roll.draw = () => {};
+        done();
+      }
+    };
+  });
+}"""
 
 
 def terminal(out: Path) -> None:
@@ -64,9 +80,11 @@ def panel(folder: Path) -> None:
             _picture(page, folder / "panel-wide.webp")
             page.get_by_role("button", name="Weighed").click()
             page.wait_for_timeout(9000)
-            _ask(page, {"ask": "enter", "control": "density", "text": "4.5"})
-            page.wait_for_timeout(330)
+            page.evaluate(
+                STILL.replace("// then", "live.ask({ask: 'enter', control: 'density', text: '4.5'});")
+            )
             _picture(page, folder / "panel-replanning.webp")
+            page.evaluate("async () => delete (await import('/main.js')).panel.roll.draw")
             board.unplug()
             page.locator(".fault").wait_for()
             page.get_by_role("button", name="Weighed").click()

@@ -9,9 +9,8 @@ from host.performance import Performance
 
 CURVE_STEPS = 32  # points of a knob's way that a page is told the values of
 
-Row = tuple[
-    int, int, int, int, int, int
-]  # position, tick, voice (-1: a new phrase), pitch, velocity, duration
+# Position, tick, voice (-1: a new phrase), pitch, velocity, duration, whether somebody else played it.
+Row = tuple[int, int, int, int, int, int, bool]
 
 
 class Snapshots:
@@ -131,5 +130,5 @@ def described(table: Mapping[str, Control]) -> list[dict[str, Any]]:
 def _row(spelled: Spelled) -> Row:
     note = spelled.note
     if note is None:
-        return spelled.position, spelled.tick, -1, 0, 0, 0
-    return spelled.position, note.tick, note.voice, note.pitch, note.velocity, note.duration
+        return spelled.position, spelled.tick, -1, 0, 0, 0, False
+    return spelled.position, *note, spelled.heard

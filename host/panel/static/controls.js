@@ -291,10 +291,9 @@ export function make(tag, className = "", text = "") {
 
 const label = (name) => name.replaceAll("_", " ").replace("top p", "top-p");
 
+// A mix is shown by its larger part; the bar below it shows the whole.
 function shortened(text, row) {
-  if (row.choices.length && text.includes("%")) {
-    const [first, , second] = text.split(" ");
-    return second ? `${first} · ${second}` : first;
-  }
+  const mix = row.choices.length ? text.match(/^(.+) (\d+)% (.+) (\d+)%$/) : null;
+  if (mix) return Number(mix[2]) >= Number(mix[4]) ? mix[1] : mix[3];
   return text.replace(` ${row.unit}`, "");
 }

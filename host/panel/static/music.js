@@ -134,8 +134,9 @@ export class Music {
   }
 }
 
-function note([position, tick, voice, pitch, velocity, duration], born) {
-  return { position, tick, voice, pitch, velocity, duration, born };
+// `heard`: somebody else played it, on a keyboard.
+function note([position, tick, voice, pitch, velocity, duration, heard], born) {
+  return { position, tick, voice, pitch, velocity, duration, heard, born };
 }
 
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];

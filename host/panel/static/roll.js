@@ -3,15 +3,17 @@
 import { pitch_name } from "./music.js";
 
 export const COLOURS = ["#c6ccd6", "#ff7a6b", "#ffce5c", "#7fe08f", "#58c4ff", "#a894ff", "#ff8fc7"];
+const PLAYER = "#ffffff"; // notes that somebody else played
 const LINE_AT = 0.56; // of the width
 const DRUM_ROWS = [[35, 36], [37, 40], [41, 50], [42, 46], [49, 59], [0, 127]];
+const FIT_MS = 350;
 const FADE_MS = 650;
 const SWEEP_MS = 420;
 
 export class Roll {
   constructor(canvas, music, live) {
-    Object.assign(this, { canvas, music, live, low: 40, high: 80, delay_s: 0, weighing: false, frames: 0 });
-    this.pen = canvas.getContext("2d", { alpha: false, desynchronized: true });
+    Object.assign(this, { canvas, music, live, low: 40, high: 80, delay_s: 0, weighing: false, frames: 0, drawn_ms: -Infinity });
+    this.pen = canvas.getContext("2d", { alpha: false });
     new ResizeObserver(() => this.resize()).observe(canvas);
     canvas.addEventListener("pointermove", (event) => (this.pointer = [event.offsetX, event.offsetY]));
     canvas.addEventListener("pointerleave", () => (this.pointer = null));
@@ -58,10 +60,11 @@ export class Roll {
     const first = now - half * LINE_AT - 96;
     const last = now + half * (1 - LINE_AT);
     const seen = music.notes.filter((n) => n.tick + n.duration > first && n.tick < last);
-    this.fit(seen);
+    const at_ms = performance.now();
+    this.fit(seen, 1 - Math.exp((this.drawn_ms - at_ms) / FIT_MS));
+    this.drawn_ms = at_ms;
     this.draw_backdrop();
     this.draw_bars(now, now - half * LINE_AT, last);
-    const at_ms = performance.now();
     for (const ghost of music.ghosts) this.draw_ghost(ghost, now, at_ms);
     if (music.ghosts.length && at_ms - music.ghosts[0].died > FADE_MS) music.ghosts = [];
     for (const n of seen) if (n.voice >= 0) this.draw_note(n, now, at_ms);
@@ -71,12 +74,12 @@ export class Roll {
     if (this.weighing && this.pointer) this.draw_hint(seen, now);
   }
 
-  // The range of pitches follows the music, slowly.
-  fit(seen) {
+  // The range of pitches follows the music by a share of the way, slowly.
+  fit(seen, share) {
     let low = 127;
     let high = 0;
     const drums = seen.some((n) => n.voice === 0) ? this.most_drum_px : 0;
-    this.drum_px += (drums - this.drum_px) * 0.1;
+    this.drum_px += (drums - this.drum_px) * share;
     for (const n of seen) {
       if (n.voice > 0) {
         low = Math.min(low, n.pitch);
@@ -86,8 +89,8 @@ export class Roll {
     if (low > high) return;
     low = Math.min(low - 2, 48);
     high = Math.max(high + 2, 76);
-    this.low += (low - this.low) * 0.06;
-    this.high += (high - this.high) * 0.06;
+    this.low += (low - this.low) * share;
+    this.high += (high - this.high) * share;
   }
 
   draw_backdrop() {
@@ -160,7 +163,7 @@ export class Roll {
     const [x, y, width, height] = this.box(n, now);
     if (x > this.width || x + width < 0) return;
     const loud = 0.45 + (0.55 * n.velocity) / 127;
-    pen.fillStyle = pen.strokeStyle = COLOURS[n.voice];
+    pen.fillStyle = pen.strokeStyle = n.heard ? PLAYER : COLOURS[n.voice];
     const sounding = n.tick <= now && now < n.tick + n.duration;
     if (n.tick <= now) {
       const age = (now - n.tick - n.duration) / this.music.ppqn;

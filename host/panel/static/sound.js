@@ -68,7 +68,7 @@ export class Sound {
     const { notes, final } = this.music;
     const due = [];
     for (let i = notes.length - 1; i >= 0 && notes[i].position > this.told; i--) {
-      if (notes[i].position <= final && notes[i].voice >= 0) due.push(notes[i]);
+      if (notes[i].position <= final && notes[i].voice >= 0 && !notes[i].heard) due.push(notes[i]);
     }
     this.told = final;
     for (const note of due.reverse()) this.play(note);
