@@ -25,7 +25,7 @@ from host.config import Panel
 from host.config_file import ConfigFile
 from host.controls import Control
 from host.inputs.inputs import Inputs
-from host.instrument import Instrument
+from host.instrument import PRIORITY, Instrument
 from host.panel import pipe
 from host.panel.desk import Desk
 from host.panel.health import Health
@@ -33,6 +33,7 @@ from host.panel.requests import Asked, Up, Watchers
 from host.panel.snapshots import Snapshots, described
 from host.panel.weighed import Weighing
 from host.presets import Presets
+from host.priority import ordinary, real_time
 from model.errors import NoonsongError
 from model.tokens import PPQN, VOICES
 from quantize.engine import Engine
@@ -133,6 +134,8 @@ class Link:
         }
         command = [sys.executable, "-m", "host.panel.server", str(theirs.fileno())]
         with ours, theirs:
+            if self._instrument.real_time:  # not for the new process
+                ordinary()
             self._process = subprocess.Popen(
                 [*command, msgspec.json.encode(facts).decode()],
                 pass_fds=(theirs.fileno(),),
@@ -140,6 +143,8 @@ class Link:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the music, which then ends the panel
             )
+            if self._instrument.real_time:
+                real_time(PRIORITY)
             theirs.close()
             self._connection = ours
             yield ours
