@@ -140,7 +140,8 @@ class Conductor:
         source = self.sources.get(self.chosen)
         following = self._numbering is not None
         if source is None:
-            sentence = "" if self.chosen == INTERNAL else f"there is no {self.chosen} clock here"
+            missing = 'Ableton Link is not installed: pip install "noonsong[link]"'
+            sentence = "" if self.chosen == INTERNAL else missing
         else:
             sentence = source.sentence(now_s)
             if not following and self.clock.running:
@@ -161,7 +162,7 @@ class Conductor:
 
     def _must_glide(self, source: Source) -> bool:
         """Whether the piece plays, and nobody has told it to be elsewhere."""
-        told = self._numbering is not None and source.placed
+        told = self._numbering is not None and source.told
         return self.clock.running and source.rolling and not told and not self._lost_place
 
     def _approach(self, source: Source, now_s: float, meter: Meter) -> Placement | None:

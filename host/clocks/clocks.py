@@ -1,8 +1,10 @@
 """Every clock of the box joined: those that can be followed, and those that follow us."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from host.clocks.link import LinkClock, open_session
 from host.clocks.midi_in import MidiClockIn
 from host.clocks.pulse_clock import PulseClock
 from host.clocks.source import Source
@@ -50,6 +52,10 @@ class Clocks:
         )
         self._pulse_clocks = [midi, gate]
         self.sources: dict[str, Source] = {MIDI: midi, GATE: gate}
+        self._link: LinkClock | None = None
+        with contextlib.suppress(ImportError):  # an extra
+            self._link = LinkClock(open_session(tempo_bpm), settings.link_offset_ms / 1000)
+            self.sources[LINK] = self._link
         self.carry_on = settings.lost == "carry on"
         self.gates = GateInputs(config.board.gate_inputs, gate.pulse)
         self._midi_in: MidiClockIn | None = None
@@ -107,3 +113,5 @@ class Clocks:
         """Let go of every device."""
         if self._midi_in is not None:
             self._midi_in.close()
+        if self._link is not None:
+            self._link.close()

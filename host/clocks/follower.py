@@ -8,7 +8,10 @@ time: no beat can be doubled or missed. Pure: times are arguments.
 MIDI_CLOCK_PPQN = 24
 JITTER_S = 0.0015  # expected of one pulse, one standard deviation
 AGILITY = 0.08  # how fast the tempo may bend: change of the period's change a pulse is AGILITY x period^2
-SLOWEST_BPM, FASTEST_BPM = 10.0, 600.0  # twice what the tempo control can do: what is not music is not followed
+SLOWEST_BPM, FASTEST_BPM = (
+    10.0,
+    600.0,
+)  # twice what the tempo control can do: what is not music is not followed
 STRAY = 5.0  # standard deviations; two such pulses in a row on one side mean another tempo, not jitter
 STRAY_S = 0.004
 BENDING_PULSES = 4.0  # past the newest pulse a ramp is believed this far, then the tempo stands

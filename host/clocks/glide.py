@@ -6,7 +6,9 @@ from typing import NamedTuple
 from model.tokens import PPQN
 
 SHORTEST_TICKS = PPQN
-TICKS_PER_TICK_OFF = 8.0  # a tick to be caught up is spread over so many: at most 19 % faster or slower for it
+TICKS_PER_TICK_OFF = (
+    8.0  # a tick to be caught up is spread over so many: at most 19 % faster or slower for it
+)
 
 
 class Glide(NamedTuple):
@@ -47,7 +49,9 @@ class Line(NamedTuple):
     ticks_per_s: float
 
 
-def glide(old: Line, new: Line, now_s: float, unit_ticks: float, phase_ticks: float = 0.0) -> tuple[Glide, float]:
+def glide(
+    old: Line, new: Line, now_s: float, unit_ticks: float, phase_ticks: float = 0.0
+) -> tuple[Glide, float]:
     """A glide from `old` to `new` + anchor, and that anchor: of all that are `phase_ticks` more than a multiple
     of `unit_ticks`, the one with least to catch up.
     """

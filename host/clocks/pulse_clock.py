@@ -100,6 +100,11 @@ class PulseClock:
         return self._placed
 
     @property
+    def told(self) -> bool:
+        """Whether Start or a position sent it there."""
+        return self._placed
+
+    @property
     def begins(self) -> bool:
         """Whether its ticks are counted from a Start."""
         return self._begins

@@ -9,9 +9,20 @@ class Source(Protocol):
     `numbering` changes whenever its ticks are counted anew: then the piece must be placed on them again.
     """
 
-    name: str
-    numbering: int
-    unit_ticks: float  # one pulse
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        ...
+
+    @property
+    def numbering(self) -> int:
+        """Which count of ticks this is."""
+        ...
+
+    @property
+    def unit_ticks(self) -> float:
+        """One pulse."""
+        ...
 
     def update(self, now_s: float) -> None:
         """Take in what came since the last call."""
@@ -39,6 +50,11 @@ class Source(Protocol):
     @property
     def placed(self) -> bool:
         """Whether its tick 0 is known to be a bar line."""
+        ...
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody sent it there: then go there at once, without a glide."""
         ...
 
     @property

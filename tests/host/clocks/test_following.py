@@ -66,9 +66,11 @@ def let_pass(stage: Stage, seconds: float, masters: Sequence[Master]) -> None:
         stage.now_s = max(min(coming), stage.now_s + 1e-5)
 
 
-def midi_stage(weights: Path, folder: Path, carry_on: bool = True, **values: float | None) -> tuple[Stage, Master]:
+def midi_stage(
+    weights: Path, folder: Path, carry_on: bool = True, **values: float | None
+) -> tuple[Stage, Master]:
     source = PulseClock("MIDI clock", 24, 120.0)
-    stage = Stage(weights, folder, sources={"midi": source}, carry_on=carry_on, **{"clock": MIDI, **values})
+    stage = Stage(weights, folder, 5, {"midi": source}, carry_on, clock=MIDI, **values)
     return stage, Master(stage, source)
 
 
@@ -80,7 +82,9 @@ def final_ticks(stage: Stage) -> list[int]:
     return [s.note.tick for s in stage.performance.recent if s.note is not None]
 
 
-def test_start_is_the_first_note_on_the_first_clock_a_thousand_times(small_weights: Path, tmp_path: Path) -> None:
+def test_start_is_the_first_note_on_the_first_clock_a_thousand_times(
+    small_weights: Path, tmp_path: Path
+) -> None:
     """Whatever stood before: the first note sounds at the first pulse, on a bar line, and nothing before it."""
     rng = random.Random(1)
     stage, master = midi_stage(small_weights, tmp_path, tempo=200.0, density=0.5)
@@ -98,7 +102,9 @@ def test_start_is_the_first_note_on_the_first_clock_a_thousand_times(small_weigh
         heard = [due_s for due_s in ons(stage) if due_s > told_s + 0.0151]  # what comes sooner was final
         assert not heard or heard[0] > first_s - 1e-6
         bar_tick = stage.performance.player.settings.meter.tick
-        first = next(s.note for s in stage.performance.recent if s.note is not None and s.note.tick >= bar_tick)
+        first = next(
+            s.note for s in stage.performance.recent if s.note is not None and s.note.tick >= bar_tick
+        )
         assert first.tick == bar_tick
         sounds = [e for due_s, e in stage.heard.events if due_s == pytest.approx(first_s, abs=1e-6)]
         assert NoteOn(first.voice, first.pitch, first.velocity) in sounds
@@ -146,7 +152,9 @@ def test_stop_and_continue_go_on_where_it_stood(small_weights: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_phase_error_of_the_notes_with_jitter_and_ramps(small_weights: Path, tmp_path: Path, seed: int) -> None:
+def test_phase_error_of_the_notes_with_jitter_and_ramps(
+    small_weights: Path, tmp_path: Path, seed: int
+) -> None:
     """Notes as they are sent, against where the true clock has their ticks."""
     rng = random.Random(seed)
     stage, master = midi_stage(small_weights, tmp_path, density=3.0)
@@ -229,7 +237,9 @@ def test_gate_pulses_stop_and_go_on(small_weights: Path, tmp_path: Path, ppqn: i
         at = stage.performance.clock.tick_at(master.pulses[-1])
         master.run(max(1.6 * 60 / 90 / ppqn, 0.1) + 0.08)
         assert not stage.performance.clock.running and not stage.heard.hanging()
-        assert stage.performance.clock.tick_at(stage.now_s) <= at + 24 / ppqn * 1.6 + 0.07 * 36  # a step every 50 ms
+        assert (
+            stage.performance.clock.tick_at(stage.now_s) <= at + 24 / ppqn * 1.6 + 0.07 * 36
+        )  # a step every 50 ms
         heard = len(ons(stage))
         master.run(1.0)
         assert len(ons(stage)) == heard
@@ -239,13 +249,17 @@ def test_gate_pulses_stop_and_go_on(small_weights: Path, tmp_path: Path, ppqn: i
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_changing_source_jumps_nothing_and_drops_nothing(small_weights: Path, tmp_path: Path, seed: int) -> None:
+def test_changing_source_jumps_nothing_and_drops_nothing(
+    small_weights: Path, tmp_path: Path, seed: int
+) -> None:
     """Tempo bends by little from step to step, positions never go back, and the notes are those of the piece
     that was never switched.
     """
     rng = random.Random(seed)
     midi, gate = PulseClock("MIDI clock", 24, 120.0), PulseClock("gate", 4, 120.0, holds=True)
-    stage = Stage(small_weights, tmp_path / "a", sources={"midi": midi, "gate": gate}, density=5.0, tempo=100.0)
+    stage = Stage(
+        small_weights, tmp_path / "a", sources={"midi": midi, "gate": gate}, density=5.0, tempo=100.0
+    )
     masters = [Master(stage, midi, 112.0), Master(stage, gate, 92.0, 4)]
     masters[1].next_s += 0.077
     for master in masters:
