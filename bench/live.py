@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import live_stage as stage
+from host.instrument import PRIORITY
+from host.priority import ordinary, real_time_for_all
 from model.errors import NoonsongError
 
 SYNTH, CONTROLLER = "bench-synth", "bench-controller"
@@ -203,6 +205,9 @@ def _play(
         if current is not None:
             current.append(player)
         player.wait_for("is ready")
+        # A board does not wait for the host's other programs: the simulated one runs before them, too.
+        real_time_for_all(PRIORITY + 5)
+        stack.callback(ordinary)
         stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
         _listen_for(gear, 2.0, keep=False)
         nothing = stage.do_nothing(seconds, spin_ms / 1000)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from host.priority import ordinary
 from model.errors import NoonsongError
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,13 @@ print(json.dumps(late))
 BURN = "while True: pass"
 
 
+def start(command: list[str], **options: Any) -> "subprocess.Popen[Any]":
+    """A program at ordinary priority, whatever ours is."""
+    process = subprocess.Popen(command, cwd=ROOT, **options)
+    ordinary(process.pid)
+    return process
+
+
 @contextlib.contextmanager
 def jack() -> Iterator[None]:
     """A JACK server without hardware, for this process and those it starts. Raises NoonsongError without jackd."""
@@ -49,9 +57,7 @@ def jack() -> Iterator[None]:
         raise NoonsongError("bench live needs a JACK server to play to: apt install jackd2")
     name = f"noonsong-bench-{os.getpid()}"
     os.environ |= {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-    server = subprocess.Popen(
-        [daemon, "-n", name, *JACK_OPTIONS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    server = start([daemon, "-n", name, *JACK_OPTIONS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         from host.midi_ports import MidiPorts
 
@@ -70,7 +76,7 @@ def jack() -> Iterator[None]:
 @contextlib.contextmanager
 def burners(count: int) -> Iterator[None]:
     """So many programs that want a core each, all the time."""
-    running = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
+    running = [start([sys.executable, "-c", BURN]) for _ in range(count)]
     try:
         yield
     finally:
@@ -87,8 +93,8 @@ class Player:
         command = [sys.executable, "-m", "bench.live_probe", str(self._noted), "--no-panel", "--json"]
         command += ["--config", str(folder / "noonsong.toml"), "--journal", str(folder / "journal.sqlite")]
         with (folder / "said").open("w") as said:
-            self._process = subprocess.Popen(
-                [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=said, text=True,
+            self._process = start(
+                [*command, *options], stdout=subprocess.PIPE, stderr=said, text=True,
                 env=os.environ | {"PYTHONFAULTHANDLER": "1"},
             )  # fmt: skip
         self._said = folder / "said"
@@ -136,7 +142,7 @@ class Player:
 def do_nothing(seconds: float, spin_s: float) -> "subprocess.Popen[str]":
     """Start the do-nothing loop; it prints its latenesses in seconds as JSON when the time is over."""
     command = [sys.executable, "-c", DO_NOTHING, str(seconds), str(spin_s)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return start(command, stdout=subprocess.PIPE, text=True)
 
 
 def machine_busy_s() -> float:

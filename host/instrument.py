@@ -14,7 +14,7 @@ from host.events import ControlAt, Move
 from host.outputs.base import Output
 from host.performance import Performance
 from host.piece import Piece
-from host.priority import lock_memory, ordinary, real_time, refusal
+from host.priority import lock_memory, ordinary, real_time, real_time_for_all, refusal
 from host.scheduler import Scheduler
 
 SPIN_S = 0.0004
@@ -66,7 +66,7 @@ class Instrument:
         """Play, in threads of its own."""
         # A thread that holds the interpreter may keep the scheduler waiting this long, no longer.
         sys.setswitchinterval(0.0005)
-        self.real_time = real_time(PRIORITY)
+        self.real_time = real_time_for_all(PRIORITY)
         refused = refusal(self.real_time, lock_memory())
         if refused:
             self._say(refused)

@@ -1,5 +1,6 @@
 """What the system can do so that notes are not late: real-time priority, memory that is never swapped out."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -13,8 +14,7 @@ _CAP_IPC_LOCK = 14
 def real_time(priority: int) -> bool:
     """Run this thread before all ordinary ones (SCHED_FIFO, 1 to 99); returns whether that is permitted.
 
-    A thread that holds the interpreter keeps the others of its process waiting, so either all of them
-    have it or none.
+    Threads that it starts from then on have it too.
     """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
@@ -23,9 +23,22 @@ def real_time(priority: int) -> bool:
     return True
 
 
-def ordinary() -> None:
-    """Take it back."""
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+def real_time_for_all(priority: int) -> bool:
+    """The same for every thread that this process has: one that holds the interpreter, and had to wait for
+    other programs, would keep all of them waiting. So either all have it or none.
+    """
+    if not real_time(priority):
+        return False
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+    return True
+
+
+def ordinary(process: int = 0) -> None:
+    """Take it back, from this thread or from a program just started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
 
 
 def may_lock_memory() -> bool:

@@ -21,6 +21,21 @@ assert not priority.may_lock_memory() and not priority.lock_memory()
 """
 
 
+ALL = """
+import os, threading
+from host.priority import real_time_for_all
+stop = threading.Event()
+before = threading.Thread(target=stop.wait)
+before.start()
+permitted = real_time_for_all(3)
+after = threading.Thread(target=stop.wait)
+after.start()
+policies = {os.sched_getscheduler(thread.native_id) for thread in (before, after)} | {os.sched_getscheduler(0)}
+stop.set()
+assert policies == {os.SCHED_FIFO if permitted else os.SCHED_OTHER}, policies
+"""
+
+
 def run(code: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -34,6 +49,10 @@ def test_memory_is_locked_where_it_may_be() -> None:
 
 def test_under_a_limit_it_is_left_alone() -> None:
     run(LIMITED)
+
+
+def test_every_thread_has_it_or_none() -> None:
+    run(ALL)
 
 
 def test_what_is_refused_is_said() -> None:
