@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         "load": os.getloadavg()[0],
     }
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        box = Box(released_weights(), Path(folder), "--seed", "1", "--control", "density=4")
+        box = Box(released_weights(), Path(folder), "--control", "density=4", "--record", f"{folder}/out.mid")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             opened = []

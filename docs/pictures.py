@@ -2,13 +2,14 @@
 and train extras, Chromium and the firmware (`make firmware`).
 """
 
+import contextlib
 import io
 import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 from rich.console import Console
 
 from host.commands.common import released_weights
@@ -77,6 +78,7 @@ def panel(folder: Path) -> None:
                 _ask(page, {"ask": "save", "slot": slot, "name": name})
             _ask(page, {"ask": "recall", "slot": 0})
             page.wait_for_timeout(16_000)
+            _wait_for_calm(page)
             _picture(page, folder / "panel-wide.webp")
             page.get_by_role("button", name="Weighed").click()
             page.wait_for_timeout(9000)
@@ -105,6 +107,12 @@ def panel(folder: Path) -> None:
 
 def _ask(page: Page, message: dict[str, object]) -> None:
     page.evaluate("async (message) => (await import('/main.js')).panel.live.ask(message)", message)
+
+
+def _wait_for_calm(page: Page) -> None:
+    """Until no fault is shown; a machine that is busy for long gets its picture with one."""
+    with contextlib.suppress(TimeoutError):
+        page.locator(".fault").first.wait_for(state="detached", timeout=90_000)
 
 
 def _picture(page: Page, out: Path) -> None:

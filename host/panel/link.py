@@ -68,6 +68,7 @@ class Link:
         self._table = table
         self._presets = presets
         self._settings = settings
+        self._port = settings.port
         self._journal = journal
         self._say = say
         self._weighing = Weighing(instrument.performance.player, engine)
@@ -100,10 +101,13 @@ class Link:
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=3.0)
+        self._thread.join(timeout=5.0)
+
+    def _end_process(self) -> None:
+        """It ends when its pipe does; if not, it is ended."""
         if self._process is not None:
             try:
-                self._process.wait(timeout=2.0)
+                self._process.wait(timeout=3.0)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -125,7 +129,7 @@ class Link:
     def _started(self):  # type: ignore[no-untyped-def]
         ours, theirs = socket.socketpair()
         facts = {
-            "port": self._settings.port,
+            "port": self._port,
             "network": self._settings.network,
             "spectators": self._settings.spectators,
             "names": self._settings.names,
@@ -149,7 +153,7 @@ class Link:
             self._connection = ours
             yield ours
             self._connection = None
-        self._process.poll()
+        self._end_process()
 
     def _serve(self, connection: socket.socket) -> None:
         outbox = pipe.Outbox(connection)
@@ -201,6 +205,7 @@ class Link:
                 self._weighing.on = watchers.weigh
         elif kind == pipe.UP:
             up = msgspec.json.decode(body, type=Up)
+            self._port = up.port  # where pages look for it, should it have to be started again
             for sentence in up.sentences:
                 self._say(sentence)
             self.on_up(up.url)
@@ -254,6 +259,7 @@ class Link:
             "voices": [[v.name, v.low, v.high, v.program] for v in VOICES],
             "state": self._state,
             "presets": self._preset_rows(),
+            "panics": self._instrument.panics,
             "weighed": self._weighing.of(positions),
             "now_s": time.monotonic(),
         }

@@ -110,7 +110,7 @@ def test_the_boards_knob_moves_the_page(start_box: StartBox, open_page: OpenPage
         board.set_knob(0, 1.0)
         wait_for_knob(page, "temperature", "2")
         expect(page.locator("[data-control=temperature] .who")).to_have_text("board")
-        expect(page.locator("#state")).to_contain_text("Uno")
+        expect(page.locator("#state")).to_contain_text(board.port)
         page.get_by_role("slider", name="temperature").press("Home")
         wait_for_knob(page, "temperature", "0.2")
         board.unplug()
@@ -186,9 +186,11 @@ def test_a_panel_that_dies_is_started_again_and_the_music_never_stops(box: Box, 
     child = next(p for p in Path("/proc").glob("[0-9]*/stat") if _parent(p) == box.process.pid)
     os.kill(int(child.parent.name), 9)
     expect(page.locator("#faults")).to_contain_text("The box is not there")
-    # Another port is taken only if another program has ours; the page finds the new one by itself.
     box.wait_until_said("it is started again")
-    box.wait_until_said("the panel is at")
+    box.wait_until_said(f"the panel is at {box.url}")
+    expect(page.locator("#faults")).to_be_empty()
+    before = tick_of(page)
+    wait_until(lambda: tick_of(page) > before, "the music plays on")
 
 
 def _parent(stat: Path) -> int:

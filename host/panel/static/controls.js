@@ -206,6 +206,7 @@ export class Knob extends Widget {
     const held = performance.now() - this.turned_ms < HELD_MS && state.who === me;
     if (!held && !(this.drag?.moving && state.who === me)) this.draw(state.position);
     this.text.textContent = shortened(state.text, this.row);
+    this.text.classList.toggle("long", this.text.textContent.length > 4);
     this.dial.setAttribute("aria-valuetext", state.text);
     this.show_who(state, moved, me);
     this.element.classList.toggle("auto", state.value === null);

@@ -15,7 +15,10 @@ export class Sound {
     Object.assign(this, { music, live, on: false, delay_s: FIRST_DELAY_S, port: null, late: 0, sent: 0, held: new Map() });
     this.told = 0; // the position up to which notes were handed on
     live.addEventListener("frame", ({ detail }) => this.follow(detail));
-    live.addEventListener("whole", () => (this.told = this.music.final));
+    live.addEventListener("whole", ({ detail }) => {
+      this.told = this.music.final;
+      this.panics = detail.panics;
+    });
     live.addEventListener("away", () => this.silence());
   }
 
@@ -62,7 +65,7 @@ export class Sound {
     const running = this.music.running;
     if (this.was_running && !running) this.silence_at(this.music.clock[1] + this.delay_s);
     this.was_running = running;
-    if (frame.panics !== undefined && this.panics !== undefined) this.silence();
+    if (frame.panics > this.panics) this.silence();
     this.panics = frame.panics ?? this.panics;
     if (!this.active || this.waits) return void (this.told = this.music.final);
     const { notes, final } = this.music;
@@ -71,12 +74,14 @@ export class Sound {
       if (notes[i].position <= final && notes[i].voice >= 0 && !notes[i].heard) due.push(notes[i]);
     }
     this.told = final;
-    for (const note of due.reverse()) this.play(note);
+    // One look at each clock for all: what belongs together sounds together.
+    const now = { box_s: this.live.now_s(), page_ms: performance.now(), audio_s: this.context?.currentTime };
+    for (const note of due.reverse()) this.play(note, now);
   }
 
-  play(note) {
+  play(note, now) {
     const speed = this.music.clock[2];
-    const now_s = this.live.now_s();
+    const now_s = now.box_s;
     let in_s = this.music.time_of(note.tick) + this.delay_s - now_s;
     if (in_s < 0.002) {
       if (now_s - this.since_s < SETTLING_S) return; // the browser was busy starting
@@ -93,11 +98,10 @@ export class Sound {
     this.sent++;
     if (this.on) {
       const latency_s = this.context.outputLatency || 0;
-      const at_s = this.context.currentTime + Math.max(0.001, in_s - latency_s);
+      const at_s = now.audio_s + Math.max(0.001, in_s - latency_s);
       this.orchestra.play(note.voice, note.pitch, note.velocity, at_s, length_s);
-      this.last = { at_s, box_s: this.music.time_of(note.tick), tick: note.tick };
     }
-    if (this.port) this.send(note, performance.now() + in_s * 1000, length_s * 1000);
+    if (this.port) this.send(note, now.page_ms + in_s * 1000, length_s * 1000);
   }
 
   send(note, at_ms, length_ms) {
