@@ -6,6 +6,7 @@ of its own: how late that is, this machine makes everybody.
 """
 
 import argparse
+import bisect
 import contextlib
 import json
 import os
@@ -24,6 +25,7 @@ from model.errors import NoonsongError
 
 SYNTH, CONTROLLER = "bench-synth", "bench-controller"
 SPIN_MS = 0.4
+CLOCK_JITTER_S, RAMP_S, SETTLED_PULSES = 0.002, 20.0, 48
 SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
 CONFIG = f"""
 [play]
@@ -32,6 +34,8 @@ spin_ms = {{spin_ms}}
 api = "jack"
 [[midi.outputs]]
 port = "{SYNTH}"
+[clock]
+midi_port = "{CONTROLLER}"
 [inputs]
 midi = ["{CONTROLLER}"]
 [[inputs.map]]
@@ -145,6 +149,44 @@ def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> 
     return _reported(found)
 
 
+def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> dict[str, Any]:
+    """Play to a MIDI clock that wanders between 60 and 180 bpm, each pulse up to 2 ms too early or late: how far
+    notes are from the pulses as they should have been.
+    """
+    chance = random.Random(seed)
+    pulses_s: list[float] = []
+
+    def perform(gear: Gear, end_s: float) -> None:
+        pulse_s = began_s = time.monotonic() + 0.1
+        gear.controller.send(0xFA)
+        while pulse_s < end_s:
+            sent_s = pulse_s + chance.uniform(-CLOCK_JITTER_S, CLOCK_JITTER_S)
+            time.sleep(max(0.0, sent_s - time.monotonic()))
+            gear.controller.send(0xF8)
+            pulses_s.append(pulse_s)
+            way = (pulse_s - began_s) % RAMP_S / RAMP_S  # there and back
+            pulse_s += 60 / 24 / (60 + 120 * (1 - abs(2 * way - 1)))
+            if len(pulses_s) % 24 == 0:
+                gear.listen()
+        gear.controller.send(0xFC)
+
+    found = _play(weights, seconds, busy, ["density=4", "clock=midi"], perform)
+    noted = found["noted"]
+    found["distributions"]["clock to note"] = _phases(noted, pulses_s)
+    return _reported(found)
+
+
+def _phases(noted: dict[str, Any], pulses_s: Sequence[float]) -> list[float]:
+    """How far each note is from the nearest pulse, in ms, less the way that all take."""
+    errors = []
+    for due_s, late_s in zip(noted["due_s"], noted["late_s"], strict=True):
+        at = bisect.bisect(pulses_s, due_s + late_s)
+        if SETTLED_PULSES < at < len(pulses_s):
+            errors.append(min((1000 * (due_s + late_s - p) for p in pulses_s[at - 1 : at + 1]), key=abs))
+    middle = statistics.median(errors) if errors else 0.0
+    return [abs(error - middle) for error in errors]
+
+
 def spins(weights: Path | None, seconds: float, busy: bool) -> dict[float, dict[str, float]]:
     """Spin time in ms -> what it costs and gives."""
     found = {}
@@ -157,7 +199,7 @@ def spins(weights: Path | None, seconds: float, busy: bool) -> dict[float, dict[
             _listen_until,
             spin_ms=spin_ms,
         )
-        late_ms = figures["distributions"]["MIDI message"]
+        late_ms = figures["distributions"]["MIDI note"]
         found[spin_ms] = {
             "cores": figures["player_cores"],
             "median_ms": statistics.median(late_ms),
@@ -224,7 +266,7 @@ def _play(
         return {
             "distributions": {
                 "do-nothing loop": [1000 * x for x in late_s],
-                "MIDI message": [1000 * x for x in shown],
+                "MIDI note": [1000 * x for x in shown],
             },
             "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
             "player_cores": share, "machine_cores": others, "resident_bytes": resident,
@@ -248,20 +290,27 @@ def _reactions(trials: Sequence[Trial], noted: dict[str, Any], words_s: Sequence
     """
     sent = dict(zip(noted["due_s"], noted["late_s"], strict=True))
     found: Distributions = {}
-    for trial in trials:
-        asked_s = next((t for t, control, _ in noted["moves"] if t >= trial.at_s), None)
-        plan = next((p for p in noted["plans"] if asked_s is not None and p["moved_s"] >= asked_s), None)
-        if asked_s is None or plan is None or asked_s - trial.at_s > 0.25:
-            found.setdefault(f"{trial.by} unheard", []).append(0.0)
+
+    def add(name: str, seconds: float) -> None:
+        found.setdefault(name, []).append(1000 * seconds)
+
+    ends_s = [trial.at_s for trial in trials[1:]] + [float("inf")]
+    for trial, end_s in zip(trials, ends_s, strict=True):
+        plans = [p for p in noted["plans"] if trial.at_s <= p["moved_s"] < end_s]
+        if not plans:
+            add(f"{trial.by} unheard", 0.0)
             continue
-        reaction_s = plan["planned_s"] - trial.at_s
-        found.setdefault(f"{trial.by} to the plan", []).append(1000 * reaction_s)
-        due_s = plan["due_s"]
+        add(f"{trial.by} to the plan", plans[0]["planned_s"] - trial.at_s)
+        # A knob on its way moves the control more than once: what is heard was planned at the last.
+        heard = next((p for p in plans if "due_s" in p), None)
+        if heard is None:
+            continue
+        reaction_s, due_s = heard["planned_s"] - trial.at_s, heard["due_s"]
         if due_s in sent:
-            found.setdefault(f"{trial.by} to MIDI", []).append(1000 * (reaction_s + sent[due_s]))
+            add(f"{trial.by} to MIDI", reaction_s + sent[due_s])
         word_s = next((w for w in words_s if abs(w - due_s) < 0.005), None)
         if word_s is not None:
-            found.setdefault(f"{trial.by} to SPI", []).append(1000 * (reaction_s + word_s - due_s))
+            add(f"{trial.by} to SPI", reaction_s + word_s - due_s)
     return found
 
 
@@ -357,9 +406,12 @@ def run(args: argparse.Namespace) -> int:
         progress = (lambda line: None) if args.json else lambda line: print(line, flush=True)
         runs = {"soak": soak(args.weights, args.soak, not args.quiet, progress)}
     else:
-        runs = {"idle": measure(args.weights, args.seconds, busy=False)}
-        if not args.quiet:
-            runs["busy"] = measure(args.weights, args.seconds, busy=True)
+        runs = {}
+        for name, busy in (("idle", False), ("busy", True)):
+            if not (busy and args.quiet):
+                runs[name] = measure(args.weights, args.seconds, busy)
+                followed = follow(args.weights, args.seconds, busy)
+                runs[name]["distributions"]["clock to note"] = followed["distributions"]["clock to note"]
     if args.json:
         print(json.dumps(runs))
     else:

@@ -7,7 +7,7 @@ import numpy as np
 
 SHOWN = {
     "do-nothing loop": "#888888",
-    "MIDI message": "#1b7f5c",
+    "MIDI note": "#1b7f5c",
     "gate at the board": "#b8860b",
     "CC to MIDI": "#2b5fb3",
     "knob to MIDI": "#7a3fa0",

@@ -14,6 +14,7 @@ from typing import Any
 
 from host import cli
 from host.board import Board
+from host.events import NoteOn
 from host.outputs.midi import MidiOutput
 from host.performance import Performance
 from host.player import Player
@@ -26,7 +27,7 @@ class Record:
     """What is noted, in monotonic seconds."""
 
     def __init__(self) -> None:
-        self.late_s = array.array("d", bytes(8 * MOST))  # each MIDI message, after it was sent
+        self.late_s = array.array("d", bytes(8 * MOST))  # each note that began, after it was sent
         self.due_s = array.array("d", bytes(8 * MOST))
         self.sent = 0
         self.moves: deque[tuple[float, str, str]] = deque(maxlen=4096)  # asked: time, control, by whom
@@ -34,7 +35,8 @@ class Record:
         self.gate_due_s = array.array("d", bytes(8 * MOST))  # each gate that the board is to open
         self.gate_channel = array.array("b", bytes(MOST))
         self.gates = 0
-        self.open_plan: dict[str, float] | None = None
+        self.moved_s: float | None = None
+        self.unheard = False
         self.board: Any = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,10 +59,10 @@ def install(record: Record) -> None:
 
     def timed_send(self: Any, event: Any, due_s: float) -> None:
         send(self, event, due_s)
-        now_s = time.monotonic()
-        at = record.sent % MOST
-        record.late_s[at], record.due_s[at] = now_s - due_s, due_s
-        record.sent += 1
+        if isinstance(event, NoteOn):
+            at = record.sent % MOST
+            record.late_s[at], record.due_s[at] = time.monotonic() - due_s, due_s
+            record.sent += 1
 
     def timed_ask(self: Any, move: Any) -> None:
         record.moves.append((time.monotonic(), move.control, move.who))
@@ -68,20 +70,20 @@ def install(record: Record) -> None:
 
     def timed_move(self: Any, *arguments: Any, **named: Any) -> None:
         replan(self, *arguments, **named)
-        record.open_plan = {"moved_s": time.monotonic()}
+        record.moved_s = time.monotonic()
 
     def timed_plan(self: Any) -> Any:
         spelled = plan(self)
-        if record.open_plan is not None and "planned_s" not in record.open_plan:
-            record.open_plan["planned_s"] = time.monotonic()
+        if record.moved_s is not None:
+            record.plans.append({"moved_s": record.moved_s, "planned_s": time.monotonic()})
+            record.moved_s, record.unheard = None, True
         return spelled
 
     def timed_add(self: Any, notes: Any) -> None:
         notes = list(notes)
-        waiting = record.open_plan
-        if notes and waiting is not None and "planned_s" in waiting:
-            record.plans.append(waiting | {"due_s": notes[0].on_s})
-            record.open_plan = None
+        if notes and record.unheard:
+            record.plans[-1]["due_s"] = notes[0].on_s
+            record.unheard = False
         add(self, notes)
 
     def timed_schedule(self: Any, event: Any, due_s: float) -> None:

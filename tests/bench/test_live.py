@@ -14,15 +14,14 @@ def noted(**more):
 
 def test_a_reaction_leaves_out_the_wait_for_the_notes_own_time() -> None:
     record = noted(
-        moves=[(1.001, "temperature", "knob 1"), (2.003, "temperature", "cc 21")],
-        plans=[{"moved_s": 1.002, "planned_s": 1.004, "due_s": 1.5},
+        plans=[{"moved_s": 1.002, "planned_s": 1.003}, {"moved_s": 1.003, "planned_s": 1.004, "due_s": 1.5},
                {"moved_s": 2.004, "planned_s": 2.005, "due_s": 2.5}],
         due_s=[1.5, 2.5], late_s=[0.001, 0.002],
     )  # fmt: skip
     trials = [live.Trial("knob", 1.0), live.Trial("CC", 2.0), live.Trial("CC", 5.0)]
     found = live._reactions(trials, record, [1.5005, 2.4])
     assert found == {
-        "knob to the plan": [pytest.approx(4)],
+        "knob to the plan": [pytest.approx(3)],
         "knob to MIDI": [pytest.approx(5)],
         "knob to SPI": [pytest.approx(4.5)],
         "CC to the plan": [pytest.approx(5)],
@@ -35,6 +34,14 @@ def test_gate_errors_are_about_their_middle() -> None:
     record = noted(board_events=[(1.0, 0), (2.0, 1), (3.0, 0), (9.0, 3)])
     rises = [(1.003, 0), (2.004, 1), (3.0035, 0)]
     assert live._gate_errors(record, rises) == pytest.approx([0.5, 0.5, 0.0])
+
+
+def test_phases_are_about_the_way_that_all_take() -> None:
+    pulses_s = [0.02 * pulse for pulse in range(100)]
+    record = noted(
+        due_s=[0.5, 1.2, 1.4, 1.6], late_s=[0.0, 0.003, 0.004, 0.003]
+    )  # the first: not settled yet
+    assert live._phases(record, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
 
 
 def test_percentiles() -> None:
@@ -51,7 +58,7 @@ def test_a_short_run(small_weights: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert (figures["doubled"], figures["stray"], figures["held_at_end"]) == (0, 0, 0)
     assert figures["open_gates_at_end"] == 0
     reacted = figures["distributions"]
-    assert reacted["do-nothing loop"] and reacted["MIDI message"]
+    assert reacted["do-nothing loop"] and reacted["MIDI note"]
     assert "knob to the plan" in reacted or "CC to the plan" in reacted
     assert "median" in live.table(figures)
     from bench.live_picture import draw
