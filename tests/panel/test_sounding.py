@@ -16,7 +16,8 @@ LISTEN = f"""async () => {{
   window.heard = [];
   const play = sound.orchestra.play.bind(sound.orchestra);
   sound.orchestra.play = (voice, pitch, velocity, at_s, length_s) => {{
-    heard.push([at_s, sound.context.currentTime - performance.now() / 1000 - live.offset_s - sound.delay_s, pitch, velocity]);
+    const ahead_s = sound.context.currentTime - performance.now() / 1000 - live.offset_s;
+    heard.push([at_s, ahead_s + sound.delay_s, pitch, velocity]);
     play(voice, pitch, velocity, at_s, length_s);
   }};
 }}"""
