@@ -21,7 +21,7 @@ from model.tokens import VOICE_NAMES
 
 SOURCES = ("early", "sacred", "chorale", "fiddle", "classical", "quartet", "song", "romantic")
 SECONDS = 60.0
-KILOBITS = "28"
+KILOBITS = "30"
 CHANNELS = {9: 0} | {channel: channel + 1 for channel in range(6)}  # channel to voice, as by default
 
 
@@ -42,7 +42,16 @@ def main() -> int:
             for file in (midi, wave):
                 subprocess.run([*command, str(file)], check=True)
             opus = args.out / f"{name}.opus"
-            encode = ["opusenc", "--quiet", "--downmix-mono", "--bitrate", KILOBITS, "--serial", str(seed)]
+            encode = [
+                "opusenc",
+                "--quiet",
+                "--downmix-mono",
+                "--hard-cbr",
+                "--bitrate",
+                KILOBITS,
+                "--serial",
+                str(seed),
+            ]
             subprocess.run([*encode, str(wave), str(opus)], check=True)
             draw(midi, args.out / f"{name}.png", f"seed {seed}, source {source}")
     return 0

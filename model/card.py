@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
 from model.archive.labels import COLLECTIONS, SOURCES
 from model.archive.store import Archive
 from model.arrays import arrays_of_archive
@@ -58,8 +57,10 @@ def left_out_list(archive: Path) -> str:
     """Why files were left out, the commonest reason first, with counts."""
     reasons: dict[str, int] = {}
     for _, _, reason in Archive(archive).rejected():
-        plain = re.sub(r"\S+\.\w+ in \S+", "another", re.sub(r"\d+", "so many", reason))
-        plain = plain.split(":")[0] if plain.startswith("it is full") else plain
+        plain = re.sub(r"(it is the same file as).*", r"\1 another", reason)
+        plain = re.sub(
+            r"(?<![\w.])\d+(?![\w.])", "so many", plain.split(":")[0] if "full of" in plain else plain
+        )
         reasons[plain] = reasons.get(plain, 0) + 1
     ranked = sorted(reasons.items(), key=lambda item: -item[1])
     return "\n".join(f"- {count}: {reason}" for reason, count in ranked)
@@ -88,12 +89,12 @@ def held_out_table(plain: dict[str, Any], told: dict[str, Any]) -> str:
 
 def replaced(text: str, name: str, table: str) -> str:
     """The text with a table of that name. Raises NoonsongError when there is no place for it."""
-    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- /{re.escape(name)} -->)", re.DOTALL)
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
     if not pattern.search(text):
         raise NoonsongError(
             f"the card has no place for its table {name}: <!-- {name} --> and <!-- /{name} -->"
         )
-    return pattern.sub(lambda found: found.group(1) + table + found.group(2), text)
+    return pattern.sub(lambda found: found.group(1) + table + "\n" + found.group(2), text)
 
 
 def _figures(folder: Path, name: str) -> Any:
