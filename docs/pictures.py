@@ -33,11 +33,19 @@ STILL = """async () => {
     roll.draw = () => {
       draw();
       if (music.rewritten !== before && performance.now() - music.rewritten.at > 130) {
+        const at_s = live.now_s();
+        live.now_s = () => at_s;
         roll.draw = () => {};
         done();
       }
     };
   });
+}"""
+
+GO_ON = """async () => {
+  const {roll, live} = (await import("/main.js")).panel;
+  delete live.now_s;
+  delete roll.draw;
 }"""
 
 
@@ -61,7 +69,7 @@ def terminal(out: Path) -> None:
 def panel(folder: Path) -> None:
     """The page: wide, while the plan is written anew, with its board pulled out, on a phone."""
     with tempfile.TemporaryDirectory() as scratch, SimBoard() as board, sync_playwright() as playwright:
-        for knob, position in enumerate((0.44, 0.55, 0.58, 0.0, 0.45, 0.5)):
+        for knob, position in enumerate((0.44, 0.6, 0.58, 0.0, 0.0, 0.5)):
             board.set_knob(knob, position)
         box = Box(released_weights(), Path(scratch), "--board", board.port, "--seed", "12")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -86,7 +94,7 @@ def panel(folder: Path) -> None:
                 STILL.replace("// then", "live.ask({ask: 'enter', control: 'density', text: '4.5'});")
             )
             _picture(page, folder / "panel-replanning.webp")
-            page.evaluate("async () => delete (await import('/main.js')).panel.roll.draw")
+            page.evaluate(GO_ON)
             board.unplug()
             page.locator(".fault").wait_for()
             page.get_by_role("button", name="Weighed").click()
