@@ -394,3 +394,60 @@ def test_any_clock_at_any_time_leaves_it_playing_and_replayable(small_weights: P
     stage.scheduler.close(stage.now_s)
     assert not stage.heard.hanging()
     assert replayed(small_weights, tmp_path / "journal.sqlite") == record(tmp_path)
+
+
+def test_each_step_plays_the_next_note_at_its_pulse(small_weights: Path, tmp_path: Path) -> None:
+    """The player's rhythm, the model's notes: the elapsed time is what the model was told."""
+    rng = random.Random(7)
+    stage = Stage(small_weights, tmp_path, tempo=100.0)
+    let_pass(stage, 1.0, [])
+    stage.performance.play_step(stage.now_s)
+    let_pass(stage, 0.1, [])
+    assert stage.performance.asked["step"] == 1.0
+    stage.heard.events.clear()
+    stage.performance.recent.clear()
+    times = []
+    for pause_s in [0.05, 0.3, 0.3, 0.9, 12.0, 0.02, *[rng.uniform(0.03, 1.0) for _ in range(40)]]:
+        let_pass(stage, pause_s, [])
+        times.append(stage.now_s)
+        stage.performance.play_step(stage.now_s)
+        let_pass(stage, 0.001, [])
+    assert sorted(set(ons(stage))) == pytest.approx(times, abs=1e-9)
+    ticks = sorted({s.note.tick for s in stage.performance.recent if s.note is not None})
+    assert len(ticks) == len(times)
+    for (a, b), (before_s, after_s) in zip(itertools.pairwise(ticks), itertools.pairwise(times), strict=True):
+        elapsed = (after_s - before_s) * 40
+        assert b - a == pytest.approx(elapsed, abs=1.01) or elapsed > 384
+        assert b - a <= 385
+    heard = len(ons(stage))
+    let_pass(stage, 3.0, [])
+    assert len(ons(stage)) == heard  # nothing by itself
+    stage.performance.move(Move("step", 0.0, "test"))
+    let_pass(stage, 3.0, [])
+    assert len(ons(stage)) > heard
+    assert replayed(small_weights, tmp_path / "journal.sqlite") == record(tmp_path)
+
+
+def test_a_bar_line_told_while_playing_is_where_the_model_counts_from(
+    small_weights: Path, tmp_path: Path
+) -> None:
+    stage = Stage(small_weights, tmp_path)
+    let_pass(stage, 3.3, [])
+    told_tick = round(stage.performance.clock.tick_at(stage.now_s))
+    stage.performance.bar_line(stage.now_s)
+    let_pass(stage, 0.1, [])
+    assert stage.performance.player.settings.meter.tick_in_bar(told_tick) == 0
+
+
+def test_muted_it_plays_on_in_silence(small_weights: Path, tmp_path: Path) -> None:
+    stage = Stage(small_weights, tmp_path, density=6.0)
+    let_pass(stage, 2.0, [])
+    stage.performance.move(Move("mute", 1.0, "test"))
+    let_pass(stage, 0.05, [])
+    assert not stage.heard.hanging()
+    heard, position = len(ons(stage)), stage.piece.playhead.position
+    let_pass(stage, 2.0, [])
+    assert len(ons(stage)) == heard and stage.piece.playhead.position > position
+    stage.performance.move(Move("mute", 0.0, "test"))
+    let_pass(stage, 2.0, [])
+    assert len(ons(stage)) > heard
