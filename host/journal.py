@@ -200,7 +200,8 @@ class Journal:
         ):
             newest.append(read_spelled(position, tick, number, blob)._replace(heard=bool(heard)))
             count += len(newest[-1].tokens)
-            onsets.add(tick)
+            if not heard:
+                onsets.add(tick)
             if count >= memory_tokens and len(onsets) >= ONSETS_KEPT:
                 break
         if not newest:

@@ -192,8 +192,8 @@ class Player:
                 state, note = tokens.advance(state, token)
                 sides.append(self.settings.side(state.tick))
             read += spelled
-            onsets = with_onset(place.onsets, state.tick)
-            place = Place(place.position + len(spelled), touch, state, onsets)
+            # Not an onset of ours: the density asked for is what the box itself plays.
+            place = Place(place.position + len(spelled), touch, state, place.onsets)
             tick = state.tick
             final.append(Spelled(note, place.position, tick, tuple(spelled), self.settings.number, True))
         self.engine.prefill(read, sides)

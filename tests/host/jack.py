@@ -21,16 +21,20 @@ SERVER = f"noonsong-test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 def jack() -> Iterator[None]:
     daemon = shutil.which("jackd")
     assert daemon is not None, "jackd is missing: apt install jackd2 (make test does)"
-    os.environ |= {
-        "JACK_DEFAULT_SERVER": SERVER,
-        "JACK_NO_START_SERVER": "1",
-        "JACK_NO_AUDIO_RESERVATION": "1",
-    }
-    server = subprocess.Popen(
-        [daemon, "-n", SERVER, "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    # A run of the tests that is killed leaves no server that the next would wait for.
+    leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    os.environ |= {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+    for name in (SERVER, f"{SERVER}-2", f"{SERVER}-3"):  # another run of the tests may have the first
+        os.environ["JACK_DEFAULT_SERVER"] = name
+        server = subprocess.Popen(
+            [*leash, daemon, "-n", name, "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            server.wait(timeout=2.0)  # it leaves at once when the name is taken
+        except subprocess.TimeoutExpired:
+            break
     try:
         deadline = time.monotonic() + 60
         while not answers():
@@ -39,7 +43,11 @@ def jack() -> Iterator[None]:
         yield
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(timeout=10)
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # a client that was killed may keep it waiting
+            server.kill()
+            server.wait()
 
 
 def answers() -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host.events import Heard, Move
+from host.events import Heard, Move, NoteOn
 from host.performance import GATHER_S
 from host.scales import SCALES, bits_of
 from model import tokens
@@ -148,3 +148,16 @@ def test_keys_knobs_and_deaths_at_random_replay_exactly(
     stage.run(2.0)
     assert len(heard_rows(tmp_path)) > 50
     assert replayed(small_weights, tmp_path / "journal.sqlite") == record(tmp_path)
+
+
+def test_the_box_keeps_its_own_density_beside_a_player(small_weights: Path, tmp_path: Path) -> None:
+    def onsets(folder: Path, keys_every_s: float | None) -> int:
+        stage = Stage(small_weights, folder, density=2.0)
+        for turn in range(200):
+            if keys_every_s and turn * 0.1 % keys_every_s < 0.1:
+                stage.performance.hear(Heard(2, 60 + turn % 12, 90, 0.1, stage.now_s))
+            stage.run(0.1)
+        return len({due_s for due_s, event in stage.heard.events if isinstance(event, NoteOn)})
+
+    alone, beside = onsets(tmp_path / "alone", None), onsets(tmp_path / "beside", 0.2)
+    assert 0.7 * alone < beside < 1.4 * alone

@@ -140,6 +140,7 @@ def test_whatever_happens_on_and_off_alternate_and_all_ends() -> None:
 CONFIG = """
 [inputs]
 midi = []
+keyboard = ""
 [[midi.outputs]]
 port = "synth-c"
 mute = ["drums"]
@@ -220,6 +221,7 @@ def test_controls_sent_out_and_played_back_do_not_chase_each_other(
         """
         [inputs]
         midi = ["daw-out", "hand"]
+        keyboard = ""
         [[inputs.map]]
         control = "temperature"
         by = "cc 20"
