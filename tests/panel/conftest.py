@@ -46,10 +46,10 @@ class Box:
         self.url = self.wait_until_said(r"the panel is at (http://localhost:\d+)")
         self.port = int(self.url.rpartition(":")[2])
 
-    def wait_until_said(self, pattern: str) -> str:
-        """The first group of what the box says next that matches."""
+    def wait_until_said(self, pattern: str, before: bool = False) -> str:
+        """The first group of what the box says next that matches; or has said `before`."""
         assert self.process.stderr is not None
-        seen = ""
+        seen = self.said if before else ""
         while not (match := re.search(pattern, seen)):
             line = self.process.stderr.readline().decode()
             assert line, f"it ended without saying {pattern}: {self.said}"

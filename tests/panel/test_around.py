@@ -105,7 +105,7 @@ def test_the_boards_knob_moves_the_page(start_box: StartBox, open_page: OpenPage
         for index in range(6):
             board.set_knob(index, 0.5)
         box = start_box("--board", board.port)
-        box.wait_until_said("is ready")
+        box.wait_until_said("is ready", before=True)
         page = open_page(box.url)
         board.set_knob(0, 1.0)
         wait_for_knob(page, "temperature", "2")
@@ -124,7 +124,7 @@ def test_another_device_needs_the_code_and_then_a_token(
     config = tmp_path / "own.toml"
     config.write_text("[panel]\nnetwork = true\n")
     box = start_box("--config", str(config))
-    code = box.wait_until_said(r"pairing code for other devices: (\d{6})")
+    code = box.wait_until_said(r"pairing code for other devices: (\d{6})", before=True)
     address = _address_of_this_machine()
     if address is None:
         pytest.fail("this machine has no address but the loopback one: nothing can come from elsewhere")
