@@ -17,7 +17,7 @@ from serial.tools import list_ports
 from host.commands.common import load_engine, load_journal_path, weights_path
 from host.config import Config, load_config
 from host.history import History
-from host.midi_ports import MidiPorts, match_port
+from host.midi_ports import MidiPorts, match_port, port_matches
 from host.priority import may_lock_memory, ordinary, real_time
 from model.errors import NoonsongError
 
@@ -115,6 +115,16 @@ def _midi(config: Config) -> Iterator[Finding]:
         return
     names = ports.names()
     yield Finding("good", "MIDI", f"{ports.api} has {', '.join(names) or 'no outputs'}")
+    inputs = [
+        name
+        for name in ports.input_names()
+        if any(
+            port_matches(pattern, name)
+            for pattern in (*config.inputs.midi, config.inputs.keyboard)
+            if pattern
+        )
+    ]
+    yield Finding("good", "MIDI", f"listens to {', '.join(inputs) or 'no inputs'}")
     for output in config.midi.outputs:
         if output.port not in ("auto", "virtual") and match_port(output.port, names) is None:
             advice = "switch it on or plug it in; it is taken as soon as it is there"
