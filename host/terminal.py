@@ -139,8 +139,10 @@ class Terminal:
         outputs = [output.state for output in instrument.outputs]
         recent = [spelled.note for spelled in list(instrument.performance.recent) if spelled.note]
         until = instrument.resting_until
+        clock = instrument.performance.clock_status(instrument.now_s())
         lines = [
             *([f"resting until {until:%a %H:%M}"] if until else []),
+            *([clock.sentence] if clock.sentence else []),
             "to " + (", ".join(outputs) or "nobody (no MIDI port, no recording): the journal keeps it"),
             "last " + (f"{VOICE_NAMES[recent[-1].voice]} {recent[-1].pitch}" if recent else "-"),
             *[o.last_fault for o in instrument.outputs if o.faults],

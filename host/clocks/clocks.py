@@ -21,6 +21,7 @@ from host.performance import Performance
 from model.errors import NoonsongError
 
 MIDI, GATE, LINK = CLOCKS[1:]
+LONGEST_WAY_S = 0.05  # of an edge from the board: an older stamp is an error of the two clocks' comparison
 
 
 class MoveControl(Protocol):
@@ -57,7 +58,9 @@ class Clocks:
             self._link = LinkClock(open_session(tempo_bpm), settings.link_offset_ms / 1000)
             self.sources[LINK] = self._link
         self.carry_on = settings.lost == "carry on"
-        self.gates = GateInputs(config.board.gate_inputs, gate.pulse)
+        self.gates = GateInputs(
+            config.board.gate_inputs, lambda t_s: gate.pulse(max(t_s, now_s() - LONGEST_WAY_S))
+        )
         self._midi_in: MidiClockIn | None = None
         if ports is not None:
             try:
