@@ -12,6 +12,7 @@ import json
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -155,6 +156,7 @@ def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> d
     """
     chance = random.Random(seed)
     pulses_s: list[float] = []
+    off_ms: list[float] = []
 
     def perform(gear: Gear, end_s: float) -> None:
         pulse_s = began_s = time.monotonic() + 0.1
@@ -163,6 +165,7 @@ def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> d
             sent_s = pulse_s + chance.uniform(-CLOCK_JITTER_S, CLOCK_JITTER_S)
             time.sleep(max(0.0, sent_s - time.monotonic()))
             gear.controller.send(0xF8)
+            off_ms.append(1000 * abs(time.monotonic() - pulse_s))
             pulses_s.append(pulse_s)
             way = (pulse_s - began_s) % RAMP_S / RAMP_S  # there and back
             pulse_s += 60 / 24 / (60 + 120 * (1 - abs(2 * way - 1)))
@@ -172,6 +175,7 @@ def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> d
 
     found = _play(weights, seconds, busy, ["density=4", "clock=midi"], perform)
     noted = found["noted"]
+    found["distributions"]["clock as sent"] = off_ms
     found["distributions"]["clock to note"] = _phases(noted, pulses_s)
     return _reported(found)
 
@@ -249,6 +253,7 @@ def _play(
         player.wait_for("is ready")
         # A board does not wait for the host's other programs: the simulated one runs before them, too.
         real_time_for_all(PRIORITY + 5)
+        sys.setswitchinterval(0.0005)
         stack.callback(ordinary)
         stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
         _listen_for(gear, 2.0, keep=False)
@@ -411,7 +416,8 @@ def run(args: argparse.Namespace) -> int:
             if not (busy and args.quiet):
                 runs[name] = measure(args.weights, args.seconds, busy)
                 followed = follow(args.weights, args.seconds, busy)
-                runs[name]["distributions"]["clock to note"] = followed["distributions"]["clock to note"]
+                for what in ("clock as sent", "clock to note"):
+                    runs[name]["distributions"][what] = followed["distributions"][what]
     if args.json:
         print(json.dumps(runs))
     else:
