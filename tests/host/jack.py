@@ -27,7 +27,8 @@ def jack() -> Iterator[None]:
     for name in (SERVER, f"{SERVER}-2", f"{SERVER}-3"):  # another run of the tests may have the first
         os.environ["JACK_DEFAULT_SERVER"] = name
         server = subprocess.Popen(
-            [*leash, daemon, "-n", name, "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
+            # A busy machine may keep a client from running for long: it is not thrown out for that.
+            [*leash, daemon, "-n", name, "-t", "2000", "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
