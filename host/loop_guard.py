@@ -10,7 +10,7 @@ from collections.abc import Sequence
 HEARD_TOKENS = 384
 GROUP = 4
 FREE_SHARE = 0.5  # music may repeat itself this much without anybody interfering
-LOOSE_TEMPERATURE = 1.2  # where the tightest loop brings the temperature
+LOOSE_TEMPERATURE = 1.5  # where the tightest loop brings the temperature
 
 
 def tightness(history: Sequence[int]) -> float:
