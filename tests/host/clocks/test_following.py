@@ -332,7 +332,7 @@ def test_after_the_machine_slept_it_is_in_the_bar_again(small_weights: Path, tmp
     stage.now_s += 20.0
     master.run(1.0)
     assert stage.performance.stalls == 1
-    assert len(ons(stage)) - heard < 30
+    assert len(set(ons(stage)[heard:])) < 25  # onsets, no burst of what was missed
     meter = stage.performance.player.settings.meter
     in_bar = (stage.performance.clock.tick_at(stage.now_s) - meter.tick) % 96
     assert in_bar == pytest.approx((stage.now_s - first_s) * 48 % 96, abs=0.3)
