@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -193,24 +195,19 @@ def _phases(noted: dict[str, Any], pulses_s: Sequence[float]) -> list[float]:
 
 def spins(weights: Path | None, seconds: float, busy: bool) -> dict[float, dict[str, float]]:
     """Spin time in ms -> what it costs and gives."""
-    found = {}
-    for spin_ms in SPINS_MS:
-        figures = _play(
-            weights,
-            seconds,
-            busy,
-            ["density=4"],
-            _listen_until,
-            spin_ms=spin_ms,
-        )
-        late_ms = figures["distributions"]["MIDI note"]
-        found[spin_ms] = {
-            "cores": figures["player_cores"],
-            "median_ms": statistics.median(late_ms),
-            "p99_ms": percentile(late_ms, 0.99),
-            "do_nothing_p99_ms": percentile(figures["distributions"]["do-nothing loop"], 0.99),
-        }
-    return found
+    return {spin_ms: apart(spin, weights, seconds, busy, spin_ms) for spin_ms in SPINS_MS}
+
+
+def spin(weights: Path | None, seconds: float, busy: bool, spin_ms: float) -> dict[str, float]:
+    """One of them."""
+    figures = _play(weights, seconds, busy, ["density=4"], _listen_until, spin_ms=spin_ms)
+    late_ms = figures["distributions"]["MIDI note"]
+    return {
+        "cores": figures["player_cores"],
+        "median_ms": statistics.median(late_ms),
+        "p99_ms": percentile(late_ms, 0.99),
+        "do_nothing_p99_ms": percentile(figures["distributions"]["do-nothing loop"], 0.99),
+    }
 
 
 def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -227,6 +224,12 @@ def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[s
 
     found = _play(weights, minutes * 60, busy, SOAK, perform, current)
     return _reported(found) | {"memory_mb": memory}
+
+
+def apart(measurement: Callable[..., Any], *arguments: Any) -> Any:
+    """Measure in a process of its own: JACK's library does not survive one server after the other."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measurement, *arguments).result()
 
 
 def _play(
@@ -414,8 +417,8 @@ def run(args: argparse.Namespace) -> int:
         runs = {}
         for name, busy in (("idle", False), ("busy", True)):
             if not (busy and args.quiet):
-                runs[name] = measure(args.weights, args.seconds, busy)
-                followed = follow(args.weights, args.seconds, busy)
+                runs[name] = apart(measure, args.weights, args.seconds, busy)
+                followed = apart(follow, args.weights, args.seconds, busy)
                 for what in ("clock as sent", "clock to note"):
                     runs[name]["distributions"][what] = followed["distributions"][what]
     if args.json:
