@@ -4,9 +4,13 @@ A message to a dead server waits in a ring buffer, and when that is full the sen
 ports must be let go of at once.
 """
 
+import time
+
 import jack
 
 from model.errors import NoonsongError
+
+BURIAL_S = 3.0  # after a server's death libjack is busy in threads of its own: whoever closes then crashes
 
 
 class JackServer:
@@ -15,6 +19,7 @@ class JackServer:
     def __init__(self) -> None:
         """Raises NoonsongError when there is no server."""
         self.alive = True
+        self._ended_s = 0.0
         try:
             self._client = jack.Client("noonsong-watch", no_start_server=True)
             self._client.set_shutdown_callback(self._ended)
@@ -22,9 +27,15 @@ class JackServer:
         except jack.JackError as error:
             raise NoonsongError(f"no JACK server: {error}") from None
 
+    @property
+    def buried(self) -> bool:
+        """Whether it died, and what we had open there can be closed."""
+        return not self.alive and time.monotonic() - self._ended_s > BURIAL_S
+
     def close(self) -> None:
         """Leave it, or what is left of it."""
         self._client.close()
 
     def _ended(self, status: object, reason: str) -> None:
+        self._ended_s = time.monotonic()
         self.alive = False

@@ -1,12 +1,13 @@
 """The MIDI ports of this machine, through one of the interfaces that python-rtmidi was compiled for."""
 
+import atexit
 import contextlib
 import fnmatch
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import mido
 import rtmidi
@@ -60,9 +61,13 @@ class MidiPorts:
             self.api, self._number = name, compiled[rtmidi_name]
             self._opened: list[Closable] = []
             self._server: JackServer | None = None
+            self._lister: Any = None  # rtmidi.MidiOut, which has no types
             self._input_lister: rtmidi.MidiIn | None = None
+            self._outputs: list[str] = []
+            self._inputs: list[str] = []
             with quiet_stderr():
                 if self._join():
+                    atexit.register(self._leave)
                     return
             tried.append(name)
         raise NoonsongError(
@@ -72,33 +77,54 @@ class MidiPorts:
 
     @property
     def alive(self) -> bool:
-        """Whether what carries the messages still does; if not, let go of every port, or wait for ever."""
+        """Whether messages get anywhere: what is sent to a JACK server that died waits, and then for ever."""
         return self.api != "jack" or (self._server is not None and self._server.alive)
+
+    @property
+    def present(self) -> bool:
+        """Whether what is open can be kept: a little longer than `alive`."""
+        return self.alive or not (self._server is None or self._server.buried)
 
     def names(self) -> list[str]:
         """Every output port there is now."""
-        with quiet_stderr():
-            return list(self._lister.get_ports()) if self.alive or self._joined_again() else []
+        if self._can_ask():
+            with quiet_stderr():
+                self._outputs = list(self._lister.get_ports())
+        return self._outputs
 
     def input_names(self) -> list[str]:
         """Every input port there is now."""
-        with quiet_stderr():
-            if not (self.alive or self._joined_again()):
-                return []
-            if self._input_lister is None:
-                self._input_lister = rtmidi.MidiIn(self._number, name="noonsong-ports")
-            return list(self._input_lister.get_ports())
+        if self._can_ask():
+            with quiet_stderr():
+                if self._input_lister is None:
+                    self._input_lister = rtmidi.MidiIn(self._number, name="noonsong-ports")
+                self._inputs = list(self._input_lister.get_ports())
+        return self._inputs
 
-    def _joined_again(self) -> bool:
-        """Join the server that came in a dead one's place, once everyone has let go of the dead one's ports."""
-        if any(not port.closed for port in self._opened):
-            return False
-        self._opened.clear()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self._input_lister = None
-        return self._join()
+    def _can_ask(self) -> bool:
+        """Whether there is somebody to ask. When a server died, what was known stays until libjack is done with
+        it; then there are no ports, and when everyone has let go of the old ones a new server may be joined.
+        """
+        if self.alive:
+            return True
+        if not self.present:
+            self._outputs, self._inputs = [], []
+            if all(port.closed for port in self._opened):
+                self._leave()
+                with quiet_stderr():
+                    return self._join()
+        return False
+
+    def _leave(self) -> None:
+        """A client that ends without a word makes a JACK server wait for it, and everybody with it."""
+        with quiet_stderr():
+            for lister in (self._lister, self._input_lister):
+                if lister is not None:
+                    lister.delete()
+            self._lister = self._input_lister = None
+            if self._server is not None:
+                self._server.close()
+                self._server = None
 
     def _join(self) -> bool:
         try:

@@ -43,7 +43,8 @@ class MidiClockIn:
         """Look for ports that came or went; called now and then."""
         names = self._ports.input_names()
         if self._pattern == "virtual":
-            wanted = ["virtual"] if self._ports.alive else []
+            there = self._ports.present if "virtual" in self._open else self._ports.alive
+            wanted = ["virtual"] if there else []
         else:
             wanted = [name for name in names if port_matches(self._pattern, name)]
         for name in [name for name in self._open if name not in wanted]:

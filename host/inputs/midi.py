@@ -52,7 +52,7 @@ class MidiInputs:
         for name in [name for name in self._open if name not in there]:
             self._open.pop(name).close()
             self._on_lost(name)
-        if self._virtual is not None and not self._ports.alive:
+        if self._virtual is not None and not self._ports.present:
             self._virtual.close()
             self._virtual = None
             self._on_lost("virtual")

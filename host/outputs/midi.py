@@ -78,10 +78,12 @@ class MidiOutput(Output):
                 self._unended = self._let_go()
             lost.close()
         if self._port is None:
+            self._ports.names()  # which joins a new server, where the old one died
             self._open(anew=True)
 
     def _still_there(self) -> bool:
-        return self._ports.alive and (self._pattern == "virtual" or self._port_name in self._ports.names())
+        names = self._ports.names()
+        return self._ports.present and (self._pattern == "virtual" or self._port_name in names)
 
     def retarget(self, pattern: str, now_s: float) -> None:
         """Play to another port from now on; what sounds on the old one ends there. From any thread.
@@ -100,7 +102,8 @@ class MidiOutput(Output):
     def _open(self, anew: bool = False) -> None:
         try:
             if self._pattern == "virtual":
-                self._attach(VIRTUAL_NAME, self._ports.open_virtual())
+                if not anew or self._ports.alive:
+                    self._attach(VIRTUAL_NAME, self._ports.open_virtual())
             elif (name := match_port(self._pattern, self._ports.names())) is not None:
                 self._attach(name, self._ports.open(name))
         except NoonsongError as error:

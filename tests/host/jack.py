@@ -28,7 +28,7 @@ def jack() -> Iterator[None]:
         os.environ["JACK_DEFAULT_SERVER"] = name
         server = subprocess.Popen(
             # A busy machine may keep a client from running for long: it is not thrown out for that.
-            [*leash, daemon, "-n", name, "-t", "2000", "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
+            [*leash, daemon, "-n", name, "-r", "-S", "-d", "dummy", "-r", "48000", "-p", "64"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -51,11 +51,11 @@ def test_the_box_outlives_its_jack_server(
     try:
         box.wait_for("MIDI to noonsong")
         for _ in range(2):
+            box.wait_until(partial(has_played, box, len(box.events()) + 40))  # and has opened every port
             server.kill()
             server.wait()
             box.wait_for("waiting for the JACK server")
-            wanted = len(box.events()) + 20
-            box.wait_until(partial(has_played, box, wanted))
+            box.wait_until(partial(has_played, box, len(box.events()) + 20))
             server = start_server()
             box.wait_for("MIDI to noonsong")
         assert box.end(signal.SIGTERM) == 0

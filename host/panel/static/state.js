@@ -15,6 +15,7 @@ export class State {
     live.addEventListener("hello", () => this.fault("away", ""));
     live.addEventListener("full", ({ detail }) => this.fault("full", detail.says));
     live.addEventListener("refused", ({ detail }) => this.passing(detail.says));
+    live.addEventListener("settings", () => this.fault("passing", "")); // what was refused has been written now
   }
 
   show(state) {
