@@ -1,3 +1,4 @@
+from tests.host.boxed import board, play
 from tests.host.jack import jack
 
-__all__ = ["jack"]
+__all__ = ["board", "jack", "play"]

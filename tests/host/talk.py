@@ -14,14 +14,16 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+PLAY = [sys.executable, *["-W", "error", "-m", "host", "play", "--no-panel"]]
 
 
 class Talker:
     """The process; both of its pipes are read all the time, so it never waits for us."""
 
     def __init__(self, options: Sequence[str]) -> None:
-        command = [sys.executable, "-W", "error", "-m", "host", "play", "--no-panel", *options]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [*PLAY, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         self.said: list[str] = []
         self.output: list[bytes] = []
         self._lines: queue.Queue[str | None] = queue.Queue()

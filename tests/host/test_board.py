@@ -11,7 +11,6 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,10 @@ from host import board_ports, wire
 from host.board import Board
 from host.board_events import CvNote, GateLevel
 from model.errors import NoonsongError
+from tests.host.talk import ROOT
 from tests.sim.sim_board import SimBoard
 from tests.sim.simulator import Simulator
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from host import board_command
 from model.errors import NoonsongError
+from tests.host.talk import ROOT
 from tests.sim.sim_board import SimBoard, command
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_report_and_outputs() -> None:

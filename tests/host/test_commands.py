@@ -13,7 +13,7 @@ import mido
 import pytest
 
 from host.cli import COMMANDS, main
-from tests.host.test_kill import ROOT
+from tests.host.talk import ROOT
 
 
 def noonsong(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,24 +11,15 @@ from host.events import Spelled
 from tests.host.playing import new_player, planned
 from tests.host.test_performance import record
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
+
+from tests.host.talk import PLAY, ROOT
+
 CONTROLS = ["tempo=300", "density=6", "temperature=1.1"]
 
 
 def start(weights: Path, folder: Path, *options: str) -> "subprocess.Popen[bytes]":
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "host",
-        "play",
-        "--no-panel",
-        "--port",
-        "none",
-        "--events",
-    ]
+    command = [*PLAY, "--port", "none", "--events"]
     command += ["--weights", str(weights), "--journal", str(folder / "journal.sqlite"), "--seed", "9"]
     for control in CONTROLS:
         command += ["--control", control]

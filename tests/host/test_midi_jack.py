@@ -17,7 +17,7 @@ from host.midi_ports import MidiPorts
 from host.outputs.midi import MidiOutput
 from model.tokens import VOICE_NAMES
 from tests.host.jack import Receiver, Sender, hanging, out_of_turn, wait_until
-from tests.host.test_kill import ROOT
+from tests.host.talk import ROOT
 
 pytestmark = pytest.mark.xdist_group("jack")
 KEYS = VOICE_NAMES.index("keys")

@@ -3,44 +3,18 @@
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from host.board_events import ZERO_VOLT_PITCH
 from host.outputs.cv import folded_volts
+from tests.host.boxed import Play
 from tests.host.talk import PATIENCE_S, Talker
 from tests.sim.sim_board import SimBoard
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS, PinChange, Simulator
 
 pytestmark = pytest.mark.xdist_group("board")  # one simulated board at a time: it needs a core
-
-Play = Callable[..., Talker]
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimBoard]:
-    with SimBoard(link=tmp_path / "board") as sim:
-        for index in range(6):
-            sim.set_knob(index, 0.5)
-        yield sim
-
-
-@pytest.fixture
-def play(board: SimBoard, small_weights: Path, tmp_path: Path) -> Iterator[Play]:
-    """Starts the box on the board; waits until both are one."""
-    talkers: list[Talker] = []
-
-    def start(*options: str) -> Talker:
-        given = ["--weights", str(small_weights), "--journal", str(tmp_path / "j.sqlite"), "--seed", "2"]
-        talkers.append(Talker([*given, "--port", "none", "--board", board.port, *options]))
-        talkers[-1].wait_for("is ready")
-        return talkers[-1]
-
-    yield start
-    for talker in talkers:
-        talker.close()
 
 
 def gate_changes(board: SimBoard) -> list[PinChange]:

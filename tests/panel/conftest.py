@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.host.test_kill import ROOT
+from tests.host.talk import ROOT
 
 CHROMIUM = os.environ.get("NOONSONG_CHROMIUM", "/usr/bin/chromium")
 FLAGS = [

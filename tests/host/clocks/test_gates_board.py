@@ -2,51 +2,16 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.host.boxed import Play
 from tests.host.talk import PATIENCE_S, Talker
 from tests.sim.sim_board import SimBoard
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS
 
+NO_KEYBOARD = "[inputs]\nmidi = []\n"
 pytestmark = pytest.mark.xdist_group("board")  # one simulated board at a time: it needs a core
-
-Play = Callable[..., Talker]
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[SimBoard]:
-    with SimBoard(link=tmp_path / "board") as sim:
-        for index in range(6):
-            sim.set_knob(index, 0.5)
-        yield sim
-
-
-@pytest.fixture
-def play(board: SimBoard, small_weights: Path, tmp_path: Path) -> Iterator[Play]:
-    talkers: list[Talker] = []
-
-    def start(config: str, *options: str) -> Talker:
-        (tmp_path / "n.toml").write_text(config + "\n[inputs]\nmidi = []\n")
-        given = [
-            "--weights",
-            str(small_weights),
-            "--journal",
-            str(tmp_path / "j.sqlite"),
-            "--seed",
-            "2",
-            "--events",
-        ]
-        given += ["--port", "none", "--board", board.port, "--config", str(tmp_path / "n.toml")]
-        talkers.append(Talker([*given, *options]))
-        talkers[-1].wait_for("is ready")
-        return talkers[-1]
-
-    yield start
-    for talker in talkers:
-        talker.close()
 
 
 def pulses(board: SimBoard, index: int, count: int, period_s: float) -> list[float]:
@@ -77,7 +42,11 @@ def test_pulses_at_the_clock_input_lead(board: SimBoard, play: Play) -> None:
     config = (
         '[board]\nknobs = []\ngates = ["gate 1", "gate 2", "gate 3", "clock"]\n[clock]\ngate_pulses = 4\n'
     )
-    talker = play(config, "--control", "clock=gate", "--control", "density=4", "--control", "tempo=60")
+    talker = play(
+        "--events",
+        *["--control", "clock=gate", "--control", "density=4", "--control", "tempo=60"],
+        config=config + NO_KEYBOARD,
+    )
     time.sleep(1.0)
     begun_s = time.monotonic()
     pulses(board, 0, 40, 0.15)
@@ -99,7 +68,8 @@ def test_pulses_at_the_clock_input_lead(board: SimBoard, play: Play) -> None:
 
 
 def test_each_pulse_at_a_step_input_plays(board: SimBoard, play: Play) -> None:
-    talker = play('[board]\nknobs = []\ngate_inputs = ["rest", "step"]\n', "--control", "tempo=100")
+    config = '[board]\nknobs = []\ngate_inputs = ["rest", "step"]\n'
+    talker = play("--events", "--control", "tempo=100", config=config + NO_KEYBOARD)
     pulses(board, 1, 3, 0.3)
     time.sleep(0.5)
     before = len(set(ons(talker)))

@@ -15,7 +15,7 @@ from host.config import Mapped, load_config
 from host.journal import read_spelled
 from model.tokens import VOICE_NAMES
 from tests.host.jack import Receiver, Sender, hanging, wait_until
-from tests.host.test_kill import ROOT
+from tests.host.talk import PLAY, ROOT
 
 pytestmark = [pytest.mark.usefixtures("jack"), pytest.mark.xdist_group("jack")]
 
@@ -28,17 +28,7 @@ class Playing:
         self.config = folder / "noonsong.toml"
         self.config.write_text(config)
         self.journal = folder / "j.sqlite"
-        command = [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "host",
-            "play",
-            "--no-panel",
-            "--weights",
-            str(weights),
-        ]
+        command = [*PLAY, "--weights", str(weights)]
         command += ["--journal", str(self.journal), "--config", str(self.config), "--seed", "3"]
         command += ["--api", "jack", "--board", "none", *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
