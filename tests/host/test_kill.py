@@ -9,12 +9,10 @@ from pathlib import Path
 
 from host.events import Spelled
 from tests.host.playing import new_player, planned
+from tests.host.talk import PLAY, ROOT
 from tests.host.test_performance import record
 
 KILLS = 20
-
-from tests.host.talk import PLAY, ROOT
-
 CONTROLS = ["tempo=300", "density=6", "temperature=1.1"]
 
 
