@@ -15,6 +15,8 @@ constexpr uint8_t kCvDelayUs = 50;
 // The same beyond kGateDelayUs for an event that acts straight from the queue.
 constexpr uint8_t kCvEventDelayUs = 16;
 constexpr uint8_t kGateEventDelayUs = 8;
+// Events are begun one at a time, 70 us each: so much sooner, four that are due together are all in time.
+constexpr uint16_t kBeginMarginUs = 300;
 // Room before the settling time in which four voltages can be written and their gates be planned.
 constexpr uint8_t kCvWriteMarginUs = 140;
 // How near an event must be for the interrupt to wait for it; above the time the timer wakes it early.
@@ -147,7 +149,7 @@ class Voices {
   static constexpr uint32_t kIdleUs = 16000;  // half of the range of a 16-bit timer at 0.5 us
 
  private:
-  enum class Stage : uint8_t { kIdle, kCv, kOn, kOff };
+  enum class Stage : uint8_t { kIdle, kCv, kOn, kOff, kAgain };  // kOn: has not risen yet; kAgain: to be repeated
 
   struct Voice {
     uint32_t next_us = 0;  // when the stage is due
@@ -163,10 +165,10 @@ class Voices {
 
   uint16_t Lead(const Event& event) const {
     if (event.kind == kCvEvent) return kCvEventDelayUs;
-    if (event.kind == kGateEvent) return event.flag ? timing_.min_gate_off_us : kGateEventDelayUs;
-    const uint16_t cv_lead_us = CvLeadUs();
-    if (event.flag) return cv_lead_us;
-    return cv_lead_us > timing_.min_gate_off_us ? cv_lead_us : timing_.min_gate_off_us;
+    if (event.kind == kGateEvent && !event.flag) return kBeginMarginUs;
+    const uint16_t gap_us = event.kind == kNoteEvent && event.flag ? 0 : timing_.min_gate_off_us;
+    const uint16_t cv_us = event.kind == kNoteEvent ? CvLeadUs() : 0;
+    return static_cast<uint16_t>((cv_us > gap_us ? cv_us : gap_us) + kBeginMarginUs);
   }
 
   uint16_t CvLeadUs() const { return static_cast<uint16_t>(timing_.settle_us + kCvWriteMarginUs); }
@@ -179,10 +181,10 @@ class Voices {
       const Voice& voice = voices_[i];
       if (voice.stage < Stage::kOn || !IsDue(voice.next_us, now_us)) continue;
       due |= bit;
-      if (voice.stage == Stage::kOn) {
-        gates |= bit;
-      } else {
+      if (voice.stage == Stage::kOff) {
         gates &= static_cast<uint8_t>(~bit);
+      } else {
+        gates |= bit;
       }
     }
     if (due == 0) return;
@@ -193,7 +195,7 @@ class Voices {
   }
 
   static void Advance(Voice* voice, uint32_t now_us) {
-    if (voice->stage == Stage::kOn) {
+    if (voice->stage != Stage::kOff) {
       voice->stage = voice->length_us == kHoldGate ? Stage::kIdle : Stage::kOff;
       voice->next_us += voice->length_us;
       return;
@@ -204,7 +206,7 @@ class Voices {
     --voice->repeats;
     voice->due_us += static_cast<uint32_t>(voice->period_100us) * 100;
     voice->next_us = voice->due_us;
-    voice->stage = Stage::kOn;
+    voice->stage = Stage::kAgain;
   }
 
   void WriteGates(uint8_t gates) {
@@ -253,16 +255,15 @@ class Voices {
       CountLate(due_us, now_us);
       return;
     }
+    if (event.kind == kGateEvent && !event.flag) {
+      PlanGateOff(voice, due_us, now_us);
+      return;
+    }
     const bool tie = event.kind == kNoteEvent && event.flag;
     const uint8_t bit = static_cast<uint8_t>(1 << channel);
     if ((gates_ & bit) && !tie) {
       WriteGates(gates_ & static_cast<uint8_t>(~bit));
       voice.low_since_us = now_us;
-    }
-    if (event.kind == kGateEvent && !event.flag) {
-      CountLate(due_us, now_us);
-      voice.stage = Stage::kIdle;
-      return;
     }
     voice.due_us = due_us;
     voice.length_us = event.length_us;
@@ -276,6 +277,19 @@ class Voices {
     voice.slew_ms = event.slew_ms;
     voice.stage = Stage::kCv;
     voice.next_us = due_us - CvLeadUs() + kGateDelayUs - kCvDelayUs;
+  }
+
+  // Ends what was due before, be it still to begin, and nothing that is due at the same time or later.
+  void PlanGateOff(Voice& voice, uint32_t due_us, uint32_t now_us) {
+    CountLate(due_us, now_us);
+    if (voice.stage == Stage::kCv || voice.stage == Stage::kOn) {
+      if (IsDue(due_us, voice.due_us)) return;
+      voice.length_us = due_us - voice.due_us;
+    } else {
+      voice.stage = Stage::kOff;
+      voice.next_us = due_us;
+    }
+    voice.repeats = 0;
   }
 
   void CountLate(uint32_t due_us, uint32_t now_us) {

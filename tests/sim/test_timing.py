@@ -147,3 +147,38 @@ def test_a_glide_takes_its_time(bench: Bench) -> None:
     codes = [w.dac_code for w in bench.sim.dac_writes]
     assert codes == sorted(codes) and codes[0] == 1000 and codes[-1] == 3000 and len(codes) > 90
     assert bench.sim.board_us(bench.sim.dac_writes[-1].cycle) == pytest.approx(due + 110_000, abs=2_000)
+
+
+@pytest.mark.parametrize("low_us", [None, 0, -100, -5_000])
+def test_chords_struck_again_while_they_sound_are_in_time(bench: Bench, low_us: int | None) -> None:
+    """What ends at the moment at which the next begins ends the old note, never the new one."""
+    bench.open()
+    errors: list[float] = []
+    for turn in range(20):
+        due = bench.now_us + 30_000
+        for channel in range(4 if turn and low_us is not None else 0):
+            bench.host.send(Gate(channel, 0, due + (low_us or 0)))
+        for channel in range(4):
+            bench.host.send(Note(channel, 0, due, 1600 * channel + 16 * turn))
+        seen = len(bench.sim.pins)
+        bench.host.run_us(50_000)
+        rises = [p for p in bench.sim.pins[seen:] if p.high and p.pin in GATE_PINS]
+        assert len(rises) == 4
+        errors += [bench.sim.board_us(p.cycle) - due for p in rises]
+    assert max(map(abs, errors)) <= 30
+    status = [r.message for r in bench.keep(200_000) if isinstance(r.message, Status)][-1]
+    assert status.late == 0
+
+
+def test_gates_that_fall_together_are_in_time_and_a_note_is_as_short_as_asked(bench: Bench) -> None:
+    bench.open()
+    due = bench.now_us + 30_000
+    for channel in range(4):
+        bench.host.send(Note(channel, 0, due, 1600 * channel))
+        bench.host.send(Gate(channel, 0, due + (400 if channel == 3 else 10_000)))
+    bench.host.run_us(60_000)
+    falls = {
+        p.pin: bench.sim.board_us(p.cycle) - due for p in bench.sim.pins if not p.high and p.cycle > 800_000
+    }
+    for channel, pin in enumerate(GATE_PINS):
+        assert falls[pin] == pytest.approx(400 if channel == 3 else 10_000, abs=30)
