@@ -165,6 +165,17 @@ def control_table(sources: Sequence[str] = ()) -> dict[str, Control]:
             replans=False,
         ),
         Control("mute", "switch", 0, 1, 0.0, "linear", "", "play on in silence", replans=False),
+        Control(
+            "morph",
+            "knob",
+            0.1,
+            300.0,
+            0.1,
+            "log",
+            "s",
+            "how long the way to a preset takes",
+            replans=False,
+        ),
         Control("step", "switch", 0, 1, 0.0, "linear", "", "each pulse at a step input plays the next note"),
     ]
     if sources:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from model.errors import NoonsongError
 
 SLOTS = 128  # as many as MIDI has programs
 STEP_S = 0.1  # a morph plans the music anew at every step
-NEVER_KEPT = ("freeze",)
+NEVER_KEPT = ("freeze", "morph")
 
 MoveControl = Callable[[str, float | None, str], None]
 
@@ -33,6 +33,8 @@ class Presets:
         self._table = table
         self._lock = threading.Lock()
         self._morphing: Morph | None = None
+        self._move: MoveControl = lambda control, value, who: None
+        self._asked: Mapping[str, float | None] = {}
         self.slots: dict[int, Preset] = {}
         self.recalled: int | None = None
         try:
@@ -70,15 +72,16 @@ class Presets:
             raise NoonsongError(f"preset {slot + 1} is empty: save one there first")
         return self.slots[slot]
 
-    def recall(
-        self,
-        slot: int,
-        over_s: float,
-        now: Mapping[str, float | None],
-        move: MoveControl,
-        asked: Callable[[], Mapping[str, float | None]],
-    ) -> None:
-        """Move the controls from where they are `now` to the preset, over some seconds.
+    def saved(self) -> Sequence[int]:
+        """The slots that hold something, in order."""
+        return sorted(self.slots)
+
+    def connect(self, move: MoveControl, asked: Mapping[str, float | None]) -> None:
+        """From now on presets can be recalled. `asked`: where the controls stand, kept up to date by its owner."""
+        self._move, self._asked = move, asked
+
+    def recall(self, slot: int) -> None:
+        """Move the controls from where they are to the preset, over the seconds that the control "morph" says.
 
         A control that somebody moves meanwhile is left to them. Raises NoonsongError when the slot is empty.
         """
@@ -87,7 +90,8 @@ class Presets:
             if self._morphing is not None:
                 self._morphing.stop()
             self.recalled = slot
-            self._morphing = Morph(self._table, dict(now), preset, over_s, move, asked)
+            over_s = self._asked.get("morph") or 0.0
+            self._morphing = Morph(self._table, preset, over_s, self._move, self._asked)
             self._morphing.start()
 
     def stop(self) -> None:
@@ -117,11 +121,10 @@ class Morph(threading.Thread):
     def __init__(
         self,
         table: Mapping[str, Control],
-        start: dict[str, float | None],
         preset: Preset,
         over_s: float,
         move: MoveControl,
-        asked: Callable[[], Mapping[str, float | None]],
+        asked: Mapping[str, float | None],
     ) -> None:
         super().__init__(name="morph", daemon=True)
         self._table = table
@@ -130,11 +133,12 @@ class Morph(threading.Thread):
         self._move = move
         self._asked = asked
         self._stop_asked = threading.Event()
-        self._left = {n: start[n] for n in preset.controls if n in table and n in start}
+        self._left = {n: asked[n] for n in preset.controls if n in table and n in asked}
 
     def stop(self) -> None:
-        """Leave the controls as they are now."""
+        """Leave the controls as they are now; it moves nothing any more when this returns."""
         self._stop_asked.set()
+        self.join()
 
     def run(self) -> None:
         """Step by step."""
@@ -142,8 +146,7 @@ class Morph(threading.Thread):
         for step in range(1, self._steps + 1):
             if self._stop_asked.is_set():
                 return
-            asked = self._asked()
-            for name in [name for name in last if asked[name] != last[name]]:
+            for name in [name for name in last if self._asked[name] != last[name]]:
                 del last[name]  # somebody else's now
             for name, before in last.items():
                 end = self._preset.controls[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 from host.commands.common import released_weights
 from host.config import load_config
 from host.controls import control_table
-from host.inputs.mapping import ACTIONS
+from host.inputs.mapping import TARGETS
 from host.inputs.mappings import Mappings, describe, settings_of
 from quantize.weights import read_header
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows = [{**control._asdict(), "moved_by": moved_by.get(name, [])} for name, control in table.items()]
         print(json.dumps(rows))
         return 0
-    for control in (*table.values(), *ACTIONS.values()):
+    for control in (*table.values(), *TARGETS.values()):
         print(f"{control.name:12} {control.help}")
         if control.name in table:
             print(f"{'':12} {control.range_text()}; {control.text(control.default)} at the start")

@@ -19,7 +19,7 @@ from quantize.weights import read_header
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `noonsong learn`."""
-    parser.add_argument("control", help="a control's name, or phrase or panic")
+    parser.add_argument("control", help="a control's name, or preset, phrase, panic or listen")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to wait (default: 30)")
     parser.add_argument("--config", type=Path, help="settings (default: noonsong.toml here)")
     parser.add_argument("--journal", type=Path, help="the piece of the box that plays")

@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
             instrument.run()
             actions = {"phrase": instrument.performance.begin_phrase, "panic": instrument.panic}
             performance = instrument.performance
+            presets = Presets(path.with_name("presets.json"), loaded.table, say)
+            presets.connect(instrument.move, performance.asked)
             inputs.connect(
                 instrument.move,
                 performance.asked,
@@ -86,11 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
                 instrument.scheduler.post,
                 performance.hear,
                 performance.take_scale,
+                presets,
             )
             clocks.connect(instrument.performance, instrument.move)
             instrument.watches += [inputs.watch, clocks.watch]
-            presets = Presets(path.with_name("presets.json"), loaded.table, say)
-            inputs.dispatch.on_program = recaller(presets, instrument)
             door = open_door(path, inputs, say)
             panel = open_panel(loaded, arguments, instrument, board, inputs, presets, path, say)
             if say.stream is not None:
@@ -173,17 +174,6 @@ def assemble(
         for name, value in loaded.asked.items():
             instrument.move(name, value, "command line")
     return instrument
-
-
-def recaller(presets: Presets, instrument: Instrument) -> Callable[[int], None]:
-    """What a MIDI program change does: preset 1 for program 1 and so on; others mean somebody else."""
-
-    def recall(program: int) -> None:
-        if program in presets.slots:
-            asked = instrument.performance.asked
-            presets.recall(program, 0.0, asked, instrument.move, lambda: asked)
-
-    return recall
 
 
 def open_panel(

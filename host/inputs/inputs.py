@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from host.config import Config, Mapped
@@ -12,7 +13,7 @@ from host.inputs.dispatch import Dispatch
 from host.inputs.echoes import Echoes
 from host.inputs.keyboard import Keyboard
 from host.inputs.mapping import ACTIONS
-from host.inputs.mappings import Mappings, MoveControl, describe, settings_of, with_learnt
+from host.inputs.mappings import Mappings, MoveControl, Recalled, describe, settings_of, with_learnt
 from host.inputs.midi import MidiInputs
 from host.inputs.osc import OscInput
 from host.inputs.sources import Source
@@ -76,10 +77,12 @@ class Inputs:
         post: Callable[[Notice, float], None],
         hear: Callable[[Heard], None],
         take_scale: Callable[[int, int, str], None],
+        presets: Recalled | None = None,
     ) -> None:
         """Move the controls from now on. `values`: where they stand, kept up to date by who owns it;
         `actions`: what each of mapping.ACTIONS does, but "listen", which is done here; `post` takes what outputs
-        may pass on, `hear` the keys that are played, `take_scale` (root, intervals as bits, who) a scale.
+        may pass on, `hear` the keys that are played, `take_scale` (root, intervals as bits, who) a scale;
+        `presets` are gone through by what is assigned to "preset", and called by program changes.
         """
         actions = {**actions, "listen": self.listen_for_scale}
         self.dispatch.on_key = self.keyboard.key
@@ -87,9 +90,11 @@ class Inputs:
         self.dispatch.on_thru = lambda port, message, t_s: post(Thru(port, message), t_s)
         self.dispatch.on_lost = lambda port, t_s: post(ThruLost(port), t_s)
         assert set(actions) == set(ACTIONS)
-        self.mappings.connect(move, values, actions)
+        self.mappings.connect(move, values, actions, presets)
+        if presets is not None:
+            self.dispatch.on_program = partial(_called, presets)
         if self.osc is not None:
-            self.osc.connect(move, actions)
+            self.osc.connect(move, actions, presets)
 
     def listen_for_scale(self) -> None:
         """What is played on the keyboard next is the scale to play in; it ends with a pause."""
@@ -185,3 +190,9 @@ class Inputs:
 
     def _lost(self, port: str) -> None:
         self.dispatch.on_lost(port, self._now_s())
+
+
+def _called(presets: Recalled, program: int) -> None:
+    """A MIDI program change: preset 1 for program 1 and so on; others mean somebody else."""
+    if program in presets.saved():
+        presets.recall(program)

@@ -31,6 +31,10 @@ class Learner:
                 self.control.name,
                 source.text,
                 port=bare_name(port) if source.is_midi else "",
-                pickup="toggle" if source.is_midi and self.control.kind == "switch" else "jump",
+                # A key has no way between its ends: it steps from one choice to the next.
+                pickup="toggle" if source.kind == "note" or self._is_button(source) else "jump",
             )
         return moved
+
+    def _is_button(self, source: Source) -> bool:
+        return source.is_midi and self.control.kind == "switch"

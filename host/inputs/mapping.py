@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from host.config import Mapped
 from host.controls import Control
+from host.inputs.preset_knob import PRESET, PresetKnob
 from host.inputs.sources import Source, parse_source
 from host.midi_ports import port_matches
 from model.errors import NoonsongError
@@ -30,6 +31,7 @@ ACTIONS = {
         "listen": 'the scale "played" is what is played on the keyboard next',
     }.items()
 }
+TARGETS = {**ACTIONS, PRESET.name: PRESET}  # of an assignment, besides the controls
 
 
 class Assignment:
@@ -37,7 +39,7 @@ class Assignment:
 
     def __init__(self, settings: Mapped, table: Mapping[str, Control]) -> None:
         """Raises NoonsongError naming what is wrong with the settings."""
-        known = {**table, **ACTIONS}
+        known = {**table, **TARGETS}
         if settings.control not in known:
             raise NoonsongError(
                 f'no control "{settings.control}" for {settings.by}: there are {", ".join(known)}'
@@ -45,6 +47,9 @@ class Assignment:
         self.settings = settings
         self.control = known[settings.control]
         self.source: Source = parse_source(settings.by)
+        self.preset = PresetKnob(settings, self._shaped) if self.control is PRESET else None
+        if self.preset is not None:
+            return
         low, high = (self._end(text) for text in (settings.low, settings.high))
         self._low = 0.0 if low is None else low
         self._high = 1.0 if high is None else high
@@ -76,8 +81,7 @@ class Assignment:
         """The control's new value, in a tuple, for its source's position 0..1 and its value now; None where
         it stays as it is (its source has not met it yet).
         """
-        shaped = CURVES[self.settings.curve](1.0 - position if self.settings.invert else position)
-        wanted = self._low + (self._high - self._low) * shaped
+        wanted = self._low + (self._high - self._low) * self._shaped(position)
         before, self._before = self._before, wanted
         stands = self.control.position_of(value)
         match self.settings.pickup:
@@ -99,6 +103,9 @@ class Assignment:
                 wanted = min(max(stands + clicks * RELATIVE_STEP, self._low), self._high)
         self._sent = (self.control.value_at(wanted),)
         return self._sent
+
+    def _shaped(self, position: float) -> float:
+        return CURVES[self.settings.curve](1.0 - position if self.settings.invert else position)
 
     def _scaled(self, before: float, wanted: float, stands: float) -> float:
         """The control goes its way to the end while the knob goes its own: they meet there."""

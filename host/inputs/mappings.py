@@ -1,8 +1,9 @@
 """All assignments: whatever moves, moves its controls. Any thread may call `turned`."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -10,10 +11,28 @@ from host.config import Config, Mapped
 from host.controls import Control
 from host.inputs.learning import Learner
 from host.inputs.mapping import Assignment
+from host.inputs.preset_knob import PresetKnob
 from host.inputs.sources import Source
 from host.midi_ports import bare_name
+from model.errors import NoonsongError
 
 MoveControl = Callable[[str, float | None, str], None]
+
+
+class Recalled(Protocol):
+    """What is needed of host.presets.Presets."""
+
+    @property
+    def recalled(self) -> int | None:
+        """The slot that was gone to last."""
+        ...
+
+    def saved(self) -> Sequence[int]:
+        """The slots that hold something, in order."""
+        ...
+
+    def recall(self, slot: int) -> None:
+        """Go to what a slot holds. Raises NoonsongError when it is empty."""
 
 
 class Position(NamedTuple):
@@ -48,6 +67,7 @@ class Mappings:
         self._move: MoveControl | None = None
         self._values: Mapping[str, float | None] = {}
         self._actions: Mapping[str, Callable[[], None]] = {}
+        self._presets: Recalled | None = None
         self._waiting: dict[Source, Position] = {}
         self._learner: Learner | None = None
 
@@ -56,10 +76,11 @@ class Mappings:
         move: MoveControl,
         values: Mapping[str, float | None],
         actions: Mapping[str, Callable[[], None]],
+        presets: Recalled | None = None,
     ) -> None:
         """From now on move the controls, whose values stand in `values`; first to where the sources stand."""
         with self._lock:
-            self._move, self._values, self._actions = move, values, actions
+            self._move, self._values, self._actions, self._presets = move, values, actions, presets
             waiting, self._waiting = self._waiting, {}
         for where in waiting.values():
             self.turned(*where)
@@ -109,6 +130,10 @@ class Mappings:
     def _turn(self, assignment: Assignment, position: float, who: str) -> None:
         assert self._move is not None
         name = assignment.control.name
+        if assignment.preset is not None:
+            if self._presets is not None:
+                self._recall(assignment.preset, position, self._presets)
+            return
         if assignment.is_action:
             if assignment.pressed(position):
                 self._actions[name]()
@@ -116,6 +141,12 @@ class Mappings:
         new = assignment.turned(position, self._values[name])
         if new is not None and new[0] != self._values[name]:
             self._move(name, new[0], who)
+
+    def _recall(self, knob: PresetKnob, position: float, presets: Recalled) -> None:
+        slot = knob.turned(position, presets.saved(), presets.recalled)
+        if slot is not None:
+            with contextlib.suppress(NoonsongError):  # deleted this very moment
+                presets.recall(slot)
 
     def _take(self, mapped: Mapped) -> None:
         kept = [a for a in self._assignments if not _same_source(a.settings, mapped)]

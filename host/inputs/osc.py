@@ -3,6 +3,7 @@
 /noonsong/CONTROL value             a number in the control's own terms, or a word: "auto", "3/4", "on"
 /noonsong/CONTROL/position 0..1     where a knob would stand
 /noonsong/phrase, /noonsong/panic   a button's 0 does nothing
+/noonsong/preset 1..128             goes to a preset
 /any/other/address 0..1             moves what noonsong.toml assigns to "osc /any/other/address"
 """
 
@@ -14,8 +15,9 @@ from collections.abc import Callable, Mapping
 from pythonosc.osc_packet import OscPacket, ParseError
 
 from host.controls import Control
-from host.inputs.mapping import ACTIONS
-from host.inputs.mappings import Mappings, MoveControl
+from host.inputs.mapping import ACTIONS, TARGETS
+from host.inputs.mappings import Mappings, MoveControl, Recalled
+from host.inputs.preset_knob import PRESET
 from host.inputs.sources import Source
 from model.errors import NoonsongError
 
@@ -34,6 +36,7 @@ class OscInput:
         self._table = table
         self._move: MoveControl = lambda control, value, who: None
         self._actions: Mapping[str, Callable[[], None]] = {}
+        self._presets: Recalled | None = None
         self._closing = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -53,9 +56,14 @@ class OscInput:
         host, port = self._socket.getsockname()
         return host, port
 
-    def connect(self, move: MoveControl, actions: Mapping[str, Callable[[], None]]) -> None:
+    def connect(
+        self,
+        move: MoveControl,
+        actions: Mapping[str, Callable[[], None]],
+        presets: Recalled | None = None,
+    ) -> None:
         """From now on do what is asked."""
-        self._move, self._actions = move, actions
+        self._move, self._actions, self._presets = move, actions, presets
 
     def close(self) -> None:
         """Listen no more."""
@@ -88,9 +96,12 @@ class OscInput:
             if not values or values[0]:  # a button says 1, then 0
                 self._actions[name]()
             return
+        if name == PRESET.name and not rest and values and self._presets is not None:
+            self._presets.recall(int(PRESET.check(_number(address, values[0])) or 0) - 1)
+            return
         control = self._table.get(name)
         if control is None or rest not in ("", "position") or not values:
-            known = ", ".join([*self._table, *ACTIONS])
+            known = ", ".join([*self._table, *TARGETS])
             raise NoonsongError(
                 f"{address} {values} means nothing: {ROOT}CONTROL VALUE, and controls are {known}"
             )

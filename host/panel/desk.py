@@ -7,6 +7,7 @@ from host.board import Board
 from host.config_file import ConfigFile
 from host.controls import Control
 from host.inputs.inputs import Inputs
+from host.inputs.mapping import TARGETS
 from host.instrument import Instrument
 from host.panel import requests as ask
 from host.panel.calibrating import Calibrating
@@ -85,9 +86,8 @@ class Desk:
                 presets.rename(slot, name)
             case ask.DeletePreset(slot):
                 presets.delete(slot)
-            case ask.Recall(slot, over_s):
-                performance = instrument.performance
-                presets.recall(slot, over_s, performance.asked, instrument.move, lambda: performance.asked)
+            case ask.Recall(slot):
+                presets.recall(slot)
 
         return None
 
@@ -95,6 +95,7 @@ class Desk:
         return {
             "kind": "settings",
             "fields": [field._asdict() for field in self._form.fields()],
+            "learnable": [*self._table, *TARGETS],
             "assigned": [[row.control, says] for row, says in self._inputs.rows()],
             "changed": self.changed_settings,
             "board": self._calibrating is not None,
@@ -104,7 +105,7 @@ class Desk:
         if not control:
             self._inputs.cancel_learning()
             return {"kind": "learning", "control": ""}
-        self._inputs.learn(control, lambda says: later({"kind": "learnt", "says": says, **self._settings()}))
+        self._inputs.learn(control, lambda says: later({**self._settings(), "kind": "learnt", "says": says}))
         return {"kind": "learning", "control": control}
 
     def _forget(self, index: int, says: str) -> dict[str, Any]:

@@ -76,10 +76,9 @@ class DeletePreset(_Request, frozen=True, tag="delete"):
 
 
 class Recall(_Request, frozen=True, tag="recall"):
-    """Go to a preset, at once or over some time."""
+    """Go to a preset, over the time that the control "morph" says."""
 
     slot: Slot
-    over_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
 
 
 class Ping(_Request, frozen=True, tag="ping"):

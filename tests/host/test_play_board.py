@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from host.board_events import ZERO_VOLT_PITCH
+from host.controls import control_table
 from host.outputs.cv import folded_volts
+from host.presets import Presets
 from tests.host.boxed import Play
 from tests.host.talk import PATIENCE_S, Talker
 from tests.sim.sim_board import SimBoard
@@ -70,6 +72,40 @@ def test_a_turned_knob_moves_its_control(board: SimBoard, play: Play, tmp_path: 
     last = dict(moves)
     assert last["temperature"] == pytest.approx(2.0)
     assert last["density"] is None  # lowest position: as you like
+
+
+def test_a_knob_goes_through_the_presets(board: SimBoard, play: Play, tmp_path: Path) -> None:
+    table = control_table()
+    said: list[str] = []
+    presets = Presets(tmp_path / "presets.json", table, said.append)
+    for slot, temperature in {2: 0.4, 7: 0.8, 90: 1.2}.items():
+        presets.save(slot, f"at {temperature}", {"temperature": temperature})
+    board.set_knob(3, 0.1)
+    talker = play(
+        config='[board]\nknobs = ["", "", "", "preset"]\n[controls]\nmorph = 0.3\ntemperature = 1.5'
+    )
+
+    wait_for_gates(board, 2, talker)
+
+    def temperatures() -> list[tuple[float, str]]:
+        db = sqlite3.connect(tmp_path / "j.sqlite")
+        rows = db.execute(
+            "SELECT value, who FROM moves WHERE control = 'temperature' ORDER BY rowid"
+        ).fetchall()
+        db.close()
+        return rows
+
+    for position, slot, temperature in ((0.5, 7, 0.8), (0.95, 90, 1.2), (0.05, 2, 0.4)):
+        board.set_knob(3, position)
+        there = (pytest.approx(temperature), f"preset {presets.at(slot).name}")
+        talker.wait_until(lambda there=there: temperatures()[-1:] == [there])  # type: ignore[misc]
+    board.set_knob(3, 0.1)  # stays in its part of the way
+    wait_for_gates(board, 4, talker)
+    moves = temperatures()
+    assert talker.end(signal.SIGTERM) == 0, talker.said
+    assert temperatures() == moves
+    assert moves[0][0] < 1.5  # not at the start: by the first turn, and on the way
+    assert len([who for _, who in moves if who == "preset at 1.2"]) in (2, 3)  # over 0.3 s
 
 
 def test_pulled_and_plugged_in_again_and_again(board: SimBoard, play: Play) -> None:

@@ -118,6 +118,42 @@ def test_the_boards_knob_moves_the_page(start_box: StartBox, open_page: OpenPage
         board.plug()
 
 
+@pytest.mark.xdist_group("browser")
+def test_a_knob_of_the_board_learns_to_go_through_the_presets(
+    start_box: StartBox, open_page: OpenPage, tmp_path: Path
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('[board]\nknobs = ["", "", "", "", ""]  # none yet\n')
+    with SimBoard() as board:
+        board.set_knob(2, 0.1)
+        box = start_box("--board", board.port, "--config", str(config))
+        box.wait_until_said("is ready", before=True)
+        page = open_page(box.url)
+        for name, key in (("calm", "Home"), ("wild", "End")):
+            page.get_by_role("slider", name="temperature").press(key)
+            page.get_by_role("button", name="Keep this").click()
+            page.get_by_label("name", exact=True).fill(name)
+            page.get_by_role("button", name="Keep", exact=True).click()
+            expect(page.locator(".preset", has_text=name)).to_be_visible()
+        page.get_by_role("button", name="Settings").click()
+        page.get_by_label("Control", exact=True).select_option("preset")
+        page.get_by_role("button", name="Learn").click()
+        expect(page.locator(".says")).to_contain_text("Now move")
+        for position in (0.15, 0.2, 0.25, 0.3):  # a hand passes all of them
+            board.set_knob(2, position)
+            page.wait_for_timeout(50)
+        expect(page.locator(".says")).to_contain_text("knob 3 moves preset from now on")
+        assert load_config(config).inputs.map[0].control == "preset" and "# none yet" in config.read_text()
+        page.get_by_role("button", name="Play", exact=True).click()
+        board.set_knob(2, 0.35)  # where it stands, once it is assigned
+        page.wait_for_timeout(100)
+        for position, name, value in ((1.0, "wild", "2"), (0.2, "calm", "0.2"), (0.7, "wild", "2")):
+            board.set_knob(2, position)
+            expect(page.locator(".preset[aria-pressed=true]")).to_contain_text(name)
+            wait_for_knob(page, "temperature", value)
+        expect(page.locator("[data-control=temperature] .who")).to_have_text("preset wild")
+
+
 def test_another_device_needs_the_code_and_then_a_token(
     start_box: StartBox, open_page: OpenPage, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from host.panel.weighed import Weighing
 from host.presets import Presets, between
 from model.errors import NoonsongError
 from tests.host.playing import TABLE, Stage, new_player
+from tests.panel.conftest import wait_until
 
 
 class Told:
@@ -164,6 +165,29 @@ def test_presets_outlive_the_process_and_a_broken_file_is_kept_aside(tmp_path: P
     path.write_text("not json")
     assert Presets(path, TABLE, said.append).slots == {}
     assert "cannot be read" in said[0] and (tmp_path / "presets.json.unreadable").exists()
+
+
+def test_a_recall_ends_the_one_that_was_under_way(tmp_path: Path) -> None:
+    presets = Presets(tmp_path / "presets.json", TABLE, print)
+    asked: dict[str, float | None] = {"temperature": 1.0, "freeze": 0.0, "morph": 300.0}
+    moved: list[str] = []
+
+    def move(name: str, value: float | None, who: str) -> None:
+        asked[name] = value
+        moved.append(who)
+
+    presets.connect(move, asked)
+    presets.save(0, "hot", {"temperature": 2.0, "morph": 1.0})
+    presets.save(5, "cold", {"temperature": 0.5})
+    assert presets.at(0).controls == {"temperature": 2.0}  # the way to it is no part of it
+    presets.recall(0)
+    wait_until(lambda: asked["temperature"] != 1.0, "it is under way")
+    assert presets.morphing
+    asked["morph"] = 0.1
+    presets.recall(5)
+    wait_until(lambda: not presets.morphing, "it is there")
+    assert asked["temperature"] == 0.5 and moved[-1] == "preset cold" and moved.count("preset cold") == 1
+    assert presets.saved() == [0, 5] and presets.recalled == 5
 
 
 def test_on_the_way_to_a_preset() -> None:

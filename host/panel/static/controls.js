@@ -2,7 +2,7 @@
 // knob is a position from 0 to 1.
 
 const MAIN = ["temperature", "density"];
-const ELSEWHERE = ["freeze"]; // has its place in the transport
+const ELSEWHERE = ["freeze", "morph"]; // among the transport, beside the presets
 const DRAG_PX = 220; // for the whole way
 const HELD_MS = 350; // after a turn by hand, echoes of it are not drawn
 const ARC = 0.75; // of a circle

@@ -3,11 +3,16 @@
 import { make } from "./controls.js";
 
 const SLOTS = 128;
+const SAME_S = 0.06; // a time shown among the choices as it is
 
 export class Presets {
   constructor(live, list, morph, keep, ask_name) {
     Object.assign(this, { live, list, morph, ask_name, rows: { slots: [], recalled: null, morphing: false } });
-    const take = ({ detail }) => detail.presets && this.show(detail.presets);
+    morph.onchange = () => live.ask({ ask: "enter", control: "morph", text: morph.value });
+    const take = ({ detail }) => {
+      if (detail.presets) this.show(detail.presets);
+      if (detail.controls?.morph) this.show_morph(detail.controls.morph);
+    };
     live.addEventListener("whole", take);
     live.addEventListener("frame", take);
     keep.onclick = () => this.keep();
@@ -31,9 +36,20 @@ export class Presets {
     this.list.replaceChildren(...(chips.length ? chips : [make("span", "hint", "Presets: turn the knobs, then “Keep this”.")]));
   }
 
+  // A knob may have left the time between the choices.
+  show_morph({ value, text }) {
+    this.morph.querySelector("[data-between]")?.remove();
+    let option = [...this.morph.options].find((o) => Math.abs(Number(o.value) - value) < SAME_S);
+    if (!option) {
+      this.morph.append((option = new Option(text, value)));
+      option.dataset.between = "";
+    }
+    option.selected = true;
+  }
+
   recall(slot) {
     if (this.rows.slots.some(([there]) => there === slot)) {
-      this.live.ask({ ask: "recall", slot, over_s: Number(this.morph.value) });
+      this.live.ask({ ask: "recall", slot });
     }
   }
 

@@ -64,14 +64,14 @@ export class Settings {
 
   // --- from the box
 
-  show({ fields, assigned, changed, board }) {
+  show({ fields, assigned, learnable, changed, board }) {
     this.again.hidden = !changed;
-    this.show_assigned(assigned);
+    this.show_assigned(assigned, learnable);
     if (board && !this.board.childElementCount) this.show_board();
     this.show_form(fields);
   }
 
-  show_assigned(assigned) {
+  show_assigned(assigned, learnable) {
     const list = make("div", "assigned");
     assigned.forEach(([control, says], index) => {
       const row = make("div", "field");
@@ -82,7 +82,7 @@ export class Settings {
       list.append(row);
     });
     const choice = make("select");
-    choice.append(...[...this.controls.table.map((row) => row.name), "phrase", "panic"].map((name) => new Option(name)));
+    choice.append(...learnable.map((name) => new Option(name)));
     this.learn_button = make("button", "good", "Learn");
     this.learn_button.onclick = () => this.live.ask({ ask: "learn", control: this.waiting ? "" : choice.value });
     this.says = make("p", "says");
