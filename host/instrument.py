@@ -148,6 +148,8 @@ class Instrument:
                 if rest_s > 0:
                     scheduler.wakeup.wait(rest_s)
                     continue
+            if scheduler.end_early(self.now_s() + self._spin_s):
+                continue
             while deadline_s is not None and self.now_s() < deadline_s:
                 pass
             scheduler.run_due(self.now_s())

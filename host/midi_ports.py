@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import mido
 import rtmidi
 
 from model.errors import NoonsongError
@@ -17,13 +16,8 @@ from model.errors import NoonsongError
 if TYPE_CHECKING:
     from host.jack_server import JackServer
 
-# Our names -> mido's names and rtmidi's.
-APIS = {
-    "alsa": ("LINUX_ALSA", "alsa"),
-    "jack": ("UNIX_JACK", "jack"),
-    "core": ("MACOSX_CORE", "core"),
-    "windows": ("WINDOWS_MM", "winmm"),
-}
+# Our names -> rtmidi's.
+APIS = {"alsa": "alsa", "jack": "jack", "core": "core", "windows": "winmm"}
 VIRTUAL_NAME = "noonsong"
 POLL_S = 0.001
 _STDERR = threading.RLock()  # one at a time, or what is put back is the other's nowhere
@@ -55,7 +49,7 @@ class MidiPorts:
         os.environ.setdefault("JACK_NO_START_SERVER", "1")
         compiled = {rtmidi.get_api_name(number): number for number in rtmidi.get_compiled_api()}
         tried = []
-        for name, (self._mido_name, rtmidi_name) in APIS.items():
+        for name, rtmidi_name in APIS.items():
             if api not in ("auto", name) or rtmidi_name not in compiled:
                 continue
             self.api, self._number = name, compiled[rtmidi_name]
@@ -153,21 +147,39 @@ class MidiPorts:
                 port.open_port(port.get_ports().index(name), name="in")
         return self._remember(Input(name, port, on_message, now_s, polled=self.api == "jack"))
 
-    def open(self, name: str) -> "mido.ports.BaseOutput":
-        """Open a port by its exact name. Raises NoonsongError when it cannot be."""
-        with _refusal(name), quiet_stderr():
-            # Not with a client_name: that would make it virtual.
-            return self._remember(mido.open_output(name, api=self._mido_name))
+    def open(self, name: str) -> "Out":
+        """Open an output by its exact name; "virtual" makes a port of our own that others may connect to.
 
-    def open_virtual(self) -> "mido.ports.BaseOutput":
-        """A port of our own that others may connect to. Raises NoonsongError where the system has none."""
-        with _refusal(VIRTUAL_NAME), quiet_stderr():
-            options = {"virtual": True, "api": self._mido_name, "client_name": VIRTUAL_NAME}
-            return self._remember(mido.open_output(VIRTUAL_NAME, **options))
+        Raises NoonsongError when it cannot be opened.
+        """
+        with _refusal(name), quiet_stderr():
+            port = rtmidi.MidiOut(self._number, name=VIRTUAL_NAME)
+            if name == "virtual":
+                port.open_virtual_port(VIRTUAL_NAME)
+            else:
+                port.open_port(port.get_ports().index(name), name="out")
+        return self._remember(Out(port))
 
     def _remember(self, port: Port) -> Port:
         self._opened = [port, *(other for other in self._opened if not other.closed)]
         return port
+
+
+class Out:
+    """An output that is open. Whoever sends sees to it that nobody else does, or closes it, meanwhile."""
+
+    def __init__(self, port: "rtmidi.MidiOut") -> None:
+        """Made by `MidiPorts.open`."""
+        self.closed = False
+        self.send: Callable[[tuple[int, ...]], None] = port.send_message
+        self._port = port
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.closed = True
+        with quiet_stderr():
+            self._port.close_port()
+            self._port.delete()
 
 
 class Input:

@@ -165,6 +165,18 @@ class Scheduler:
                     self.worst_late_s = max(self.worst_late_s, late_s)
                     self.recent_late_s = max(self.recent_late_s, late_s)
 
+    def end_early(self, until_s: float) -> bool:
+        """End now what ends by then, as far as nothing else comes before: no beginning has to wait for it.
+        Returns whether there was something.
+        """
+        ended = False
+        with self.wakeup:
+            while self._heap and self._heap[0][0] <= until_s and isinstance(self._heap[0][3], _End):
+                _, _, number, action = heapq.heappop(self._heap)
+                self._run(action, number)
+                ended = True
+        return ended
+
     def _push(self, due_s: float, output: Output | None, action: _Action) -> None:
         deadline_s = due_s + (output.offset_s - output.lead_s if output else 0.0)
         heapq.heappush(self._heap, (deadline_s, _RANK[type(action)], next(self._numbers), action))

@@ -7,11 +7,9 @@ the port is exchanged, or the program ends. A port that vanished is told the mis
 import threading
 from collections.abc import Callable
 
-import mido
-
 from host.config import MidiPort
 from host.events import ControlAt, NoteOn, Notice, OutputEvent, Thru, ThruLost
-from host.midi_ports import VIRTUAL_NAME, MidiPorts, match_port, port_matches
+from host.midi_ports import VIRTUAL_NAME, MidiPorts, Out, match_port, port_matches
 from host.outputs.base import Output
 from host.outputs.voicing import Sounding, Voicing
 from model.errors import NoonsongError
@@ -40,7 +38,7 @@ class MidiOutput(Output):
         self._pattern = settings.port
         self._voicing = Voicing(settings)
         self._sent = sent
-        self._port: mido.ports.BaseOutput | None = None
+        self._port: Out | None = None
         self._port_name = ""
         # The watcher opens and closes, the scheduler sends; what follows belongs to who holds it.
         self._lock = threading.RLock()
@@ -103,7 +101,7 @@ class MidiOutput(Output):
         try:
             if self._pattern == "virtual":
                 if not anew or self._ports.alive:
-                    self._attach(VIRTUAL_NAME, self._ports.open_virtual())
+                    self._attach(VIRTUAL_NAME, self._ports.open("virtual"))
             elif (name := match_port(self._pattern, self._ports.names())) is not None:
                 self._attach(name, self._ports.open(name))
         except NoonsongError as error:
@@ -112,7 +110,7 @@ class MidiOutput(Output):
             self.faults += 1
             self.last_fault = str(error)
 
-    def _attach(self, name: str, port: "mido.ports.BaseOutput") -> None:
+    def _attach(self, name: str, port: Out) -> None:
         with self._lock:
             self._port, self._port_name = port, name
             for channel, note in self._unended:
@@ -186,7 +184,7 @@ class MidiOutput(Output):
     def _put(self, due_s: float, *message: int) -> None:
         if self._port is not None and self._ports.alive:
             self._sent(message, due_s)
-            self._port.send(mido.Message.from_bytes(message))
+            self._port.send(message)
 
     def _let_go(self) -> list[tuple[int, int]]:
         self._notes.clear()

@@ -2,12 +2,13 @@
 
 import threading
 
-import mido
-
 from host.events import Notice, OutputEvent, Pulse, Transport
-from host.midi_ports import VIRTUAL_NAME, MidiPorts, match_port
+from host.midi_ports import VIRTUAL_NAME, MidiPorts, Out, match_port
 from host.outputs.base import Output
 from model.errors import NoonsongError
+
+SONG_POSITION, CLOCK = 0xF2, 0xF8
+TRANSPORT = {"start": 0xFA, "continue": 0xFB, "stop": 0xFC}
 
 
 class MidiClockOutput(Output):
@@ -23,12 +24,12 @@ class MidiClockOutput(Output):
         self._ports = ports
         self._pattern = pattern
         self._while_stopped = while_stopped
-        self._port: mido.ports.BaseOutput | None = None
+        self._port: Out | None = None
         self._port_name = ""
         self._going = False
         self._lock = threading.Lock()  # the watcher opens and closes, the scheduler sends
         if pattern == "virtual":
-            self._port, self._port_name = ports.open_virtual(), VIRTUAL_NAME
+            self._port, self._port_name = ports.open("virtual"), VIRTUAL_NAME
         else:
             self.watch()
 
@@ -67,22 +68,22 @@ class MidiClockOutput(Output):
     def _notice(self, event: Notice, due_s: float) -> None:
         if isinstance(event, Pulse):
             if event.tick_in_bar is not None or self._while_stopped:
-                self._say(mido.Message("clock"))
+                self._say(CLOCK)
         elif isinstance(event, Transport):
             self._going = event.kind != "stop"
             if event.kind == "continue":
-                self._say(mido.Message("songpos", pos=event.sixteenths))
-            self._say(mido.Message(event.kind))
+                self._say(SONG_POSITION, event.sixteenths & 0x7F, event.sixteenths >> 7 & 0x7F)
+            self._say(TRANSPORT[event.kind])
 
     def _close(self) -> None:
         if self._going:
-            self._say(mido.Message("stop"))
+            self._say(TRANSPORT["stop"])
         with self._lock:
             port, self._port = self._port, None
         if port is not None:
             port.close()
 
-    def _say(self, message: mido.Message) -> None:
+    def _say(self, *message: int) -> None:
         with self._lock:
             if self._port is not None:
                 self._port.send(message)

@@ -90,3 +90,16 @@ def test_one_broken_output_does_not_silence_the_others() -> None:
     scheduler.run_due(2.0)
     assert len(heard.events) >= 1
     assert broken.faults >= 1 and broken.last_fault == "synth: cable out"
+
+
+def test_ends_may_come_early_but_never_before_a_beginning_that_is_due_sooner() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 2.0, A), TimedNote(2, 1.0, 2.0003, B), TimedNote(3, 2.0001, 3.0, A)])
+    scheduler.run_due(1.0)
+    assert not scheduler.end_early(1.99)
+    assert scheduler.end_early(2.0004)  # B ends after A begins again, so it waits
+    assert heard.events[2:] == [(2.0, NoteOff(2, 60))] and scheduler.next_deadline_s() == 2.0001
+    assert not scheduler.end_early(2.0004)
+    scheduler.run_due(2.0004)
+    assert heard.events[3:] == [(2.0001, A), (2.0003, NoteOff(2, 64))]
