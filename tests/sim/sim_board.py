@@ -119,7 +119,6 @@ class SimBoard:
     def _run(self) -> None:
         while not self._stop.is_set():
             with self._lock:
-                self._exchange()
                 target = self.cycle_at(self._now_s())
                 behind = target - self.sim.cycle
                 self.lag_s = max(0.0, behind / CYCLES_PER_US / 1e6)
@@ -128,7 +127,7 @@ class SimBoard:
                     self._began_cycle -= behind
                 if behind > 0:
                     self.sim.run_to(self.sim.cycle + min(behind, SLICE_US * 4 * CYCLES_PER_US))
-                    self._exchange()
+                self._exchange()
             self._wait()
 
     def _wait(self) -> None:
@@ -149,8 +148,8 @@ class SimBoard:
                 self.unread_bytes += len(sent) - written
         with contextlib.suppress(BlockingIOError, OSError):
             data = os.read(self._master, 4096)
-            if data:
-                self.sim.feed(data, self.sim.cycle)
+            if data:  # it has just come: not before now
+                self.sim.feed(data, max(self.sim.cycle, self.cycle_at(self._now_s())))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
