@@ -11,6 +11,7 @@ from host.events import Move
 from tests.host.playing import Stage
 
 PATIENCE_S = 60.0
+OLDER_S = 1.0  # of two sessions that are less than half a second apart in age, Link takes either
 
 
 def peer(tempo_bpm: float) -> Session:
@@ -32,12 +33,13 @@ def play_until(stage: Stage, done: Callable[[], bool], what: str) -> None:
 
 
 def test_two_peers_share_tempo_and_beat(small_weights: Path, tmp_path: Path) -> None:
-    other = peer(126.0)
+    other, there_s = peer(126.0), time.monotonic()
     link = LinkClock(open_session(100.0))
     stage = Stage(small_weights, tmp_path, sources={"link": link}, density=4.0, tempo=100.0)
     stage.performance.clock.move_to(0, time.monotonic())
     try:
         play_until(stage, lambda: len(stage.heard.events) > 3, "the first notes")
+        play_until(stage, lambda: time.monotonic() - there_s > OLDER_S, "its age")
         stage.performance.move(Move("clock", 3.0, "test"))
         performance = stage.performance
         play_until(
