@@ -1,13 +1,17 @@
 """Reads back what a journal keeps, without disturbing whoever is playing it."""
 
+import bisect
 import datetime
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from host.journal import read_spelled
 from host.midi_file import Marker, MeterChange, TempoChange
 from model.tokens import PPQN, Note
+
+UNTOLD_BPM = 96.0  # before any tempo was told, as never happens
 
 
 class Hour(NamedTuple):
@@ -31,6 +35,20 @@ class Excerpt(NamedTuple):
     def beats(self) -> float:
         """Its length."""
         return max((n.tick + n.duration for n in self.notes), default=0) / PPQN
+
+    def seconds(self) -> Callable[[int], float]:
+        """What turns its ticks into seconds, through every change of tempo."""
+        ticks, times_s, tick_s = [0], [0.0], [60 / (UNTOLD_BPM * PPQN)]
+        for change in self.tempos:
+            times_s.append(times_s[-1] + (change.tick - ticks[-1]) * tick_s[-1])
+            ticks.append(change.tick)
+            tick_s.append(60 / (change.tempo_bpm * PPQN))
+
+        def seconds(tick: int) -> float:
+            at = bisect.bisect_right(ticks, tick) - 1
+            return times_s[at] + (tick - ticks[at]) * tick_s[at]
+
+        return seconds
 
 
 class Mark(NamedTuple):

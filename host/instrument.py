@@ -50,6 +50,7 @@ class Instrument:
         self.real_time = False
         self.resting_until: datetime.datetime | None = None
         self.resting = False
+        self.waiting = False  # while the past is played
         self.panics = 0  # for those who look on, and sound themselves
         self._resting_by_day = False
         self._resting_by_hand: bool | None = None  # until the day's next wake or rest
@@ -110,6 +111,11 @@ class Instrument:
         """Rest or wake by hand: from any thread, until the day's next wake or rest."""
         self._resting_by_hand = resting_now
         self._rest_or_play()
+
+    def wait_for_past(self, waiting: bool) -> None:
+        """Let time stand while the past is played, or go on: from any thread."""
+        self.waiting = waiting
+        self.performance.rest(self.resting or waiting)
 
     def move(self, control: str, value: float | None, who: str) -> None:
         """Move a control. Raises NoonsongError on an unknown control or value."""
@@ -176,7 +182,7 @@ class Instrument:
             self._resting_by_day, self._resting_by_hand = by_day, None
         self.resting = by_day if self._resting_by_hand is None else self._resting_by_hand
         self.resting_until = next_wake(self._day, local) if self.resting and by_day else None
-        self.performance.rest(self.resting)
+        self.performance.rest(self.resting or self.waiting)
 
     def _watch(self, output: Output) -> None:
         before = output.state

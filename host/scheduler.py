@@ -17,9 +17,11 @@ MAX_HELD_S = 20.0  # no note sounds longer, whatever was asked for
 
 
 class TimedNote(NamedTuple):
-    """A final note in monotonic seconds; `position` names it in the journal."""
+    """A final note in monotonic seconds; `position` names it in the journal. None: it is a guest, no part of the
+    piece.
+    """
 
-    position: int
+    position: int | None
     on_s: float
     off_s: float
     event: NoteOn
@@ -35,6 +37,7 @@ class _End(NamedTuple):
     event: NoteOff
     due_s: float
     started: int
+    guest: bool
 
 
 class _Start(NamedTuple):
@@ -42,6 +45,7 @@ class _Start(NamedTuple):
     event: NoteOn
     due_s: float
     off_s: float
+    guest: bool
 
 
 class _Tell(NamedTuple):
@@ -87,16 +91,29 @@ class Scheduler:
                     self.refused_notes += 1
                     continue
                 off_s = min(note.off_s, note.on_s + MAX_HELD_S)
+                guest = note.position is None
                 for output in self.outputs:
-                    self._push(note.on_s, output, _Start(output, note.event, note.on_s, off_s))
-                self._push(note.on_s, None, _Played(note.position))
+                    self._push(note.on_s, output, _Start(output, note.event, note.on_s, off_s, guest))
+                if note.position is not None:
+                    self._push(note.on_s, None, _Played(note.position))
             self.wakeup.notify()
+
+    def withdraw(self, now_s: float) -> None:
+        """Forget the guests that have not begun, end those that sound."""
+        with self.wakeup:
+            guests = [entry for entry in self._heap if getattr(entry[3], "guest", False)]
+            self._heap = [entry for entry in self._heap if not getattr(entry[3], "guest", False)]
+            heapq.heapify(self._heap)
+            for _, _, number, action in guests:
+                if isinstance(action, _End):
+                    due_s = min(action.due_s, _after_what_is_on_its_way(action.output, now_s))
+                    self._run(action._replace(due_s=due_s), number)
 
     def retime(self, now_s: float, factor: float) -> None:
         """The tempo is another: what is still to end does so after `factor` times what is left of its length."""
         with self.wakeup:
             for index, (_, rank, number, action) in enumerate(self._heap):
-                if isinstance(action, _End) and action.due_s > now_s:
+                if isinstance(action, _End) and action.due_s > now_s and not action.guest:
                     due_s = now_s + (action.due_s - now_s) * factor
                     deadline_s = due_s + action.output.offset_s - action.output.lead_s
                     self._heap[index] = (deadline_s, rank, number, action._replace(due_s=due_s))
@@ -109,7 +126,7 @@ class Scheduler:
             self._muted = muted
             if muted:
                 for output in self.outputs:
-                    self._run(_Release(output, now_s), 0)
+                    self._run(_Release(output, _after_what_is_on_its_way(output, now_s)), 0)
 
     def post(self, event: Notice, due_s: float) -> None:
         """Tell every output what is no note. A full queue refuses it, and counts it."""
@@ -185,14 +202,14 @@ class Scheduler:
         match action:
             case _Start() if self._muted:
                 pass
-            case _Start(output, event, due_s, off_s):
+            case _Start(output, event, due_s, off_s, guest):
                 key = (id(output), event.voice, event.pitch)
                 end = NoteOff(event.voice, event.pitch)
                 if key in self._sounding:  # struck again while it sounds
                     output.send(end, due_s + output.offset_s)
                 self._sounding[key] = number
                 output.send(event, due_s + output.offset_s)
-                self._push(off_s, output, _End(output, end, off_s, number))
+                self._push(off_s, output, _End(output, end, off_s, number, guest))
             case _End(output, event, due_s, started):
                 key = (id(output), event.voice, event.pitch)
                 if self._sounding.get(key) == started:
@@ -207,3 +224,8 @@ class Scheduler:
             case _Played(position):
                 self.sent_notes += 1
                 self._played(position)
+
+
+def _after_what_is_on_its_way(output: Output, now_s: float) -> float:
+    """When what was sent has begun: a board gets its notes so much before their time."""
+    return now_s + output.lead_s + (0.001 if output.lead_s else 0.0)

@@ -142,6 +142,7 @@ class Terminal:
         clock = instrument.performance.clock_status(instrument.now_s())
         lines = [
             *([f"resting until {until:%a %H:%M}"] if until else []),
+            *(["the past is played, the piece waits"] if instrument.waiting else []),
             *([clock.sentence] if clock.sentence else []),
             "to " + (", ".join(outputs) or "nobody (no MIDI port, no recording): the journal keeps it"),
             "last " + (f"{VOICE_NAMES[recent[-1].voice]} {recent[-1].pitch}" if recent else "-"),

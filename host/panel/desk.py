@@ -12,6 +12,7 @@ from host.instrument import Instrument
 from host.panel import requests as ask
 from host.panel.calibrating import Calibrating
 from host.panel.form import Form
+from host.panel.replay import Replay
 from host.presets import Presets
 from model.errors import NoonsongError
 
@@ -26,6 +27,7 @@ class Desk:
         instrument: Instrument,
         table: Mapping[str, Control],
         presets: Presets,
+        replay: Replay,
         board: Board | None,
         inputs: Inputs,
         file: ConfigFile,
@@ -33,6 +35,7 @@ class Desk:
         self._instrument = instrument
         self._table = table
         self._presets = presets
+        self._replay = replay
         self._inputs = inputs
         self._form = Form(file)
         self._calibrating = Calibrating(board) if board is not None else None
@@ -60,6 +63,8 @@ class Desk:
                 instrument.rest(True)
             case ask.Press("wake"):
                 instrument.rest(False)
+            case ask.Press("end past"):
+                self._replay.end()
             case ask.Press("restart"):
                 self.restart_wanted = True
                 instrument.stop()

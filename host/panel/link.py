@@ -29,7 +29,8 @@ from host.instrument import PRIORITY, Instrument
 from host.panel import pipe
 from host.panel.desk import Desk
 from host.panel.health import Health
-from host.panel.requests import Asked, Up, Watchers
+from host.panel.replay import Replay, Sounded
+from host.panel.requests import Asked, Excerpt, Up, Watchers
 from host.panel.snapshots import Snapshots, described
 from host.panel.weighed import Weighing
 from host.presets import Presets
@@ -74,7 +75,8 @@ class Link:
         self._weighing = Weighing(instrument.performance.player, engine)
         self._snapshots = Snapshots(instrument.performance, table)
         self._health = Health(instrument, board, notices)
-        self._desk = Desk(instrument, table, presets, board, inputs, file)
+        self._replay = Replay(instrument)
+        self._desk = Desk(instrument, table, presets, self._replay, board, inputs, file)
         self._watchers = Watchers(0, False, False)
         self._told: dict[str, Any] = {}
         self._answers: deque[bytes] = deque(maxlen=pipe.MAX_WAITING)
@@ -97,6 +99,7 @@ class Link:
         """End the panel's process."""
         self._stop.set()
         self._presets.stop()
+        self._replay.end()
         self._weighing.on = False
         if self._connection is not None:
             with contextlib.suppress(OSError):
@@ -209,6 +212,10 @@ class Link:
             for sentence in up.sentences:
                 self._say(sentence)
             self.on_up(up.url)
+        elif kind == pipe.EXCERPT:
+            self._replay.begin(msgspec.json.decode(body, type=Excerpt))
+        elif kind == pipe.NOTES:
+            self._replay.add(*msgspec.json.decode(body, type=tuple[int, list[Sounded]]))
         elif kind == pipe.NOTICE:
             self._say(body.decode(errors="replace"))
 
@@ -234,6 +241,7 @@ class Link:
         now = {
             "state": self._state,
             "presets": self._preset_rows(),
+            "past": self._replay.state(),
             "panics": self._instrument.panics,
         }
         news = {key: value for key, value in now.items() if self._told.get(key) != value}
@@ -259,6 +267,7 @@ class Link:
             "voices": [[v.name, v.low, v.high, v.program] for v in VOICES],
             "state": self._state,
             "presets": self._preset_rows(),
+            "past": self._replay.state(),
             "panics": self._instrument.panics,
             "weighed": self._weighing.of(positions),
             "now_s": time.monotonic(),

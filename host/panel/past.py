@@ -14,6 +14,8 @@ from model.errors import NoonsongError
 if TYPE_CHECKING:
     from host.history import Excerpt, History
 
+MOST_NOTES = 100_000  # of one excerpt: more than an hour holds
+
 _SPAN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?")
 
 
@@ -31,9 +33,20 @@ class PastReader:
             return [hour._asdict() for hour in self._history().hours()]
 
     def notes(self, name: str) -> dict[str, Any]:
-        """The notes of an hour or a day, for the page to play. Raises NoonsongError for a name that is none."""
+        """An hour or a day in seconds from its beginning, to be played: notes (at, length, voice, pitch, velocity)
+        in their order, marks (at, kind), and its length. Raises NoonsongError for a name that is none.
+        """
         excerpt = self._excerpt(name)
-        return {"notes": excerpt.notes, "tempos": excerpt.tempos, "marks": excerpt.marks}
+        seconds = excerpt.seconds()
+        notes = []
+        for tick, voice, pitch, velocity, duration in excerpt.notes[:MOST_NOTES]:
+            at_s = seconds(tick)
+            notes.append((round(at_s, 4), round(seconds(tick + duration) - at_s, 4), voice, pitch, velocity))
+        return {
+            "notes": sorted(notes),
+            "marks": [(round(seconds(mark.tick), 4), mark.text) for mark in excerpt.marks],
+            "length_s": round(max((row[0] + row[1] for row in notes), default=0.0), 3),
+        }
 
     def midi(self, name: str) -> bytes:
         """An hour or a day as a MIDI file. Raises NoonsongError for a name that is none, or without music."""

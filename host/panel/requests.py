@@ -39,7 +39,7 @@ class Reset(_Request, frozen=True, tag="reset"):
 class Press(_Request, frozen=True, tag="press"):
     """A button."""
 
-    button: Literal["panic", "phrase", "rest", "wake", "restart"]
+    button: Literal["panic", "phrase", "rest", "wake", "restart", "end past"]
 
 
 class Mark(_Request, frozen=True, tag="mark"):
@@ -91,6 +91,14 @@ class Past(_Request, frozen=True, tag="past"):
     """Which days and hours there are."""
 
 
+class PlayPast(_Request, frozen=True, tag="play past"):
+    """Play a day or an hour of the past through the box's outputs, from a second of it on."""
+
+    name: Name
+    from_s: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.0
+    beside: bool = False
+
+
 class Settings(_Request, frozen=True, tag="settings"):
     """The settings as a form, and what moves the controls."""
 
@@ -129,7 +137,7 @@ class Volts(_Request, frozen=True, tag="volts"):
 
 Request = (
     Turn | Enter | Reset | Press | Mark | Weigh | SavePreset | RenamePreset | DeletePreset | Recall | Ping | Past
-    | Settings | Set | Learn | Forget | Calibrate | Volts
+    | PlayPast | Settings | Set | Learn | Forget | Calibrate | Volts
 )  # fmt: skip
 READING = (Ping, Past, Weigh)  # what a spectator may ask
 
@@ -158,3 +166,13 @@ class Watchers(msgspec.Struct, frozen=True):
     count: int
     begin: bool
     weigh: bool
+
+
+class Excerpt(msgspec.Struct, frozen=True):
+    """Of the past, to be played from the second `from_s` on; its notes follow under its number."""
+
+    number: int
+    name: str
+    from_s: float
+    length_s: float
+    beside: bool  # the piece plays on meanwhile

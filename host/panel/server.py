@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -20,7 +21,7 @@ from host.panel import pipe
 from host.panel.machine import Machine
 from host.panel.pages import Pages
 from host.panel.past import PastReader
-from host.panel.requests import Asked, Up, Watchers
+from host.panel.requests import Asked, Excerpt, PlayPast, Up, Watchers
 from host.panel.security import Door, Pairing, Tokens
 from host.panel.web import LARGEST_ASK_BYTES, Web
 from host.priority import ordinary
@@ -28,6 +29,7 @@ from host.priority import ordinary
 MACHINE_S = 2.0
 PORTS_TRIED = 10
 NICE = 10
+NOTES_AT_ONCE = 200
 
 
 class Facts(msgspec.Struct):
@@ -49,6 +51,7 @@ class PanelServer:
         self._connection = connection
         self._facts = facts
         journal = Path(facts.journal)
+        self._excerpts = 0
         self._machine = Machine(facts.process, journal.parent)
         self._pages = Pages(self._watchers_changed)
         self.pairing = Pairing(secrets.randbelow) if facts.network else None
@@ -60,6 +63,7 @@ class PanelServer:
             self._pages,
             PastReader(journal),
             ask=self._ask,
+            play=self._play,
             say=self._say,
             now_s=time.monotonic,
         )
@@ -126,6 +130,19 @@ class PanelServer:
 
     def _ask(self, asked: Asked) -> bool:
         return self._put(pipe.ASK, msgspec.json.encode(asked))
+
+    async def _play(self, request: PlayPast, past: dict[str, Any]) -> None:
+        """Hand an excerpt to the music, a few notes at a time: reading them must not keep it from playing."""
+        self._excerpts += 1
+        number, rows = self._excerpts, past["notes"]
+        excerpt = Excerpt(number, request.name, request.from_s, past["length_s"], request.beside)
+        self._put(pipe.EXCERPT, msgspec.json.encode(excerpt))
+        for first in range(0, len(rows), NOTES_AT_ONCE):
+            while not self._outbox.empty:
+                await asyncio.sleep(0.01)
+            if number != self._excerpts:
+                return  # something else is to be played
+            self._put(pipe.NOTES, msgspec.json.encode((number, rows[first : first + NOTES_AT_ONCE])))
 
     def _say(self, sentence: str) -> None:
         self._put(pipe.NOTICE, sentence.encode())

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -54,16 +54,18 @@ class Web:
         pages: Pages,
         past: PastReader,
         ask: Callable[[ask.Asked], bool],
+        play: Callable[[ask.PlayPast, dict[str, Any]], Awaitable[None]],
         say: Callable[[str], None],
         now_s: Callable[[], float],
     ) -> None:
-        """`pairing`: None when only this machine may come in."""
+        """`pairing`: None when only this machine may come in. `play` has an excerpt of the past played."""
         self._door = door
         self._pairing = pairing
         self._tokens = tokens
         self._pages = pages
         self._past = past
         self._ask = ask
+        self._play = play
         self._say = say
         self._now_s = now_s
         self._files = static_files()
@@ -243,6 +245,11 @@ class Web:
         elif isinstance(request, ask.Past):
             hours = await run_in_threadpool(self._past.hours)
             _answer(page, {"kind": "past", "hours": hours})
+        elif isinstance(request, ask.PlayPast):
+            try:
+                await self._play(request, await run_in_threadpool(self._past.notes, request.name))
+            except NoonsongError as error:
+                _refuse(page, str(error))
         elif isinstance(request, ask.Weigh):
             page.weigh = request.on
             self._pages.tell()

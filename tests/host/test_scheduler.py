@@ -103,3 +103,40 @@ def test_ends_may_come_early_but_never_before_a_beginning_that_is_due_sooner() -
     assert not scheduler.end_early(2.0004)
     scheduler.run_due(2.0004)
     assert heard.events[3:] == [(2.0001, A), (2.0003, NoteOff(2, 64))]
+
+
+def test_guests_are_played_like_notes_but_never_told_and_may_be_withdrawn() -> None:
+    heard, played = Heard(), list[int]()
+    heard.lead_s = 0.01
+    scheduler = Scheduler([heard], played.append)
+    scheduler.add([TimedNote(None, 1.0, 3.0, A), TimedNote(1, 1.0, 3.0, B), TimedNote(None, 2.0, 3.0, A)])
+    scheduler.run_due(1.0)
+    assert {event for _, event in heard.events} == {A, B} and played == [1] and scheduler.sent_notes == 1
+    scheduler.withdraw(1.005)
+    assert heard.hanging() == {(B.voice, B.pitch)}
+    # What was sent ahead of its time ends after it has begun.
+    assert heard.events[-1][0] > 1.005 + heard.lead_s
+    scheduler.run_due(9.0)
+    assert heard.ons().count((A.voice, A.pitch)) == 1 and not heard.hanging()
+
+
+def test_a_note_of_the_piece_that_took_a_guests_place_stays_when_guests_go() -> None:
+    heard = Heard()
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(None, 1.0, 5.0, A), TimedNote(1, 2.0, 6.0, A)])
+    scheduler.run_due(2.0)
+    scheduler.withdraw(3.0)
+    assert heard.hanging() == {(A.voice, A.pitch)}
+    scheduler.run_due(6.0)
+    assert [at_s for at_s, event in heard.events if isinstance(event, NoteOff)] == [2.0, 6.0]
+
+
+def test_muted_ends_come_after_what_is_on_its_way_to_a_board() -> None:
+    heard = Heard()
+    heard.lead_s = 0.01
+    scheduler = Scheduler([heard])
+    scheduler.add([TimedNote(1, 1.0, 5.0, A)])
+    scheduler.run_due(0.995)
+    scheduler.mute(True, 0.996)
+    (on_s, _), (off_s, off) = heard.events
+    assert off == NoteOff(A.voice, A.pitch) and off_s > on_s

@@ -5,6 +5,7 @@ import { press } from "./keys.js";
 import { Live } from "./live.js";
 import { Music } from "./music.js";
 import { Presets } from "./presets.js";
+import { Replay } from "./replay.js";
 import { COLOURS, Roll } from "./roll.js";
 import { Sound } from "./sound.js";
 import { State } from "./state.js";
@@ -17,8 +18,9 @@ const controls = new Controls(live, { main: $("main-knobs"), rest: $("knobs") })
 const sound = new Sound(music, live);
 const state = new State(live, $("faults"), $("state"));
 const presets = new Presets(live, $("preset-list"), $("morph"), $("keep"), ask_name);
+const replay = new Replay(live, $("past-bar"));
 const views = {};
-export const panel = { live, music, roll, controls, sound, state, presets };
+export const panel = { live, music, roll, controls, sound, state, presets, replay };
 
 // --- buttons
 

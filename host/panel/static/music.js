@@ -86,6 +86,7 @@ export class Music {
   }
 
   tick_at(box_s) {
+    if (!this.clock) return NaN;
     const [tick, at_s, speed, running] = this.clock;
     return running ? tick + (box_s - at_s) * speed : tick;
   }

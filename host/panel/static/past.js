@@ -1,17 +1,20 @@
 // The past: days and hours of the piece, looked at, played again, saved as a MIDI file.
 
 import { make } from "./controls.js";
+import { minutes } from "./replay.js";
 import { COLOURS } from "./roll.js";
 
 const AHEAD_S = 0.6;
+const WHERE = { page: "in this page", instead: "by the box, the piece waits", beside: "by the box, beside the piece" };
 
 export class Past {
-  constructor(section, { live, sound, music, state }) {
-    Object.assign(this, { live, sound, music, state });
+  constructor(section, { live, sound, state, replay }) {
+    Object.assign(this, { live, sound, state, replay });
+    replay.onmove = () => this.follow();
     section.append((this.page = make("div", "page")));
     this.page.append(
       make("h2", "", "The past"),
-      make("p", "more", "Every hour that was played is kept. Choose one to look at it, hear it again here, or save it as a MIDI file. Hearts are moments that somebody loved."),
+      make("p", "more", "Every hour that was played is kept. Choose one to look at it, hear it again, here or from the box's own outputs, or save it as a MIDI file. Hearts are moments that somebody loved."),
       (this.excerpt = make("div")),
       (this.days = make("div")),
     );
@@ -33,10 +36,14 @@ export class Past {
     this.canvas.setAttribute("role", "img");
     this.canvas.onclick = (event) => this.length && this.play((event.offsetX / this.canvas.clientWidth) * this.length);
     this.button = make("button", "good", "Play it again");
-    this.button.onclick = () => (this.playing ? this.stop() : this.play(0));
+    this.button.onclick = () => (this.sounds ? this.stop() : this.play(0));
+    this.where = make("select");
+    this.where.setAttribute("aria-label", "Where it is played");
+    this.where.append(...Object.entries(WHERE).map(([value, text]) => new Option(text, value)));
+    this.where.onchange = () => this.stop();
     this.save = make("a", "", "Save as MIDI");
     const tools = make("div", "tools");
-    tools.append(this.button, this.save);
+    tools.append(this.button, this.where, this.save);
     this.excerpt.append(this.title, this.canvas, tools);
   }
 
@@ -82,31 +89,35 @@ export class Past {
   }
 
   async choose(name, bar) {
-    this.stop();
+    if (this.playing) this.stop();
     const answer = await fetch(`/past/${name}.json`);
     const excerpt = await answer.json();
     if (!answer.ok) return this.state.passing(excerpt.says);
     for (const other of this.days.querySelectorAll("[aria-pressed=true]")) other.setAttribute("aria-pressed", false);
     bar.setAttribute("aria-pressed", true);
     this.chosen = name;
-    this.notes = timed(excerpt, this.music.ppqn);
-    this.marks = excerpt.marks.map(([tick, kind]) => [seconds_of(excerpt.tempos, this.music.ppqn)(tick), kind]);
-    this.length = Math.max(1, ...this.notes.map((n) => n.at_s + n.length_s));
-    this.title.textContent = `${name.slice(0, 10)}, ${name.slice(11)} o'clock: ${this.notes.length} notes, ${Math.round(this.length / 60)} minutes`;
+    this.notes = excerpt.notes.map(([at_s, length_s, voice, pitch, velocity]) => ({ at_s, length_s, voice, pitch, velocity }));
+    this.marks = excerpt.marks;
+    this.length = Math.max(1, excerpt.length_s);
+    this.title.textContent = `${o_clock(name)}: ${this.notes.length} notes, ${minutes(this.length)} minutes`;
     this.canvas.setAttribute("aria-label", this.title.textContent);
     this.save.href = `/past/${name}.mid`;
     this.excerpt.hidden = false;
     this.draw();
   }
 
-  async play(from_s) {
+  play(from_s) {
+    if (this.where.value === "page") return this.play_here(from_s);
+    this.live.ask({ ask: "play past", name: this.chosen, from_s, beside: this.where.value === "beside" });
+  }
+
+  async play_here(from_s) {
     this.stop();
     if (!this.sound.context) await this.sound.switch(true).then(() => (document.getElementById("sound").ariaPressed = "true"));
     await this.sound.context.resume();
     this.sound.wait(true);
     const start_s = this.sound.context.currentTime + 0.1 - from_s;
     let next = this.notes.findIndex((n) => n.at_s >= from_s);
-    this.button.textContent = "Stop";
     this.playing = setInterval(() => {
       const now_s = this.sound.context.currentTime - start_s;
       while (next >= 0 && next < this.notes.length && this.notes[next].at_s < now_s + AHEAD_S) {
@@ -116,15 +127,37 @@ export class Past {
       this.draw(now_s);
       if (now_s > this.length + 1) this.stop();
     }, 100);
+    this.show_button();
   }
 
   stop() {
+    if (this.box) this.live.ask({ ask: "press", button: "end past" });
     if (!this.playing) return;
     clearInterval(this.playing);
     this.playing = 0;
-    this.button.textContent = "Play it again";
     this.sound.wait(false);
+    this.show_button();
     this.draw();
+  }
+
+  // What the box itself plays of the past now; undefined: something else, or nothing.
+  get box() {
+    const past = this.replay.past;
+    return past?.name === this.chosen ? past : undefined;
+  }
+
+  get sounds() {
+    return Boolean(this.playing || this.box);
+  }
+
+  show_button() {
+    this.button.textContent = this.sounds ? "Stop" : "Play it again";
+  }
+
+  // The box's own line through the notes; called while it plays, and once after.
+  follow() {
+    this.show_button();
+    if (this.canvas.offsetParent && this.notes && !this.playing) this.draw(this.box ? this.live.now_s() - this.box.begun_s : -1);
   }
 
   draw(now_s = -1) {
@@ -153,25 +186,4 @@ export class Past {
   }
 }
 
-// Ticks to seconds through the changes of tempo.
-function seconds_of(tempos, ppqn) {
-  const points = [];
-  let at_s = 0;
-  for (const [i, [tick, bpm]] of tempos.entries()) {
-    if (i) at_s += ((tick - tempos[i - 1][0]) * 60) / (tempos[i - 1][1] * ppqn);
-    points.push({ tick, at_s, per_tick: 60 / (bpm * ppqn) });
-  }
-  if (!points.length) points.push({ tick: 0, at_s: 0, per_tick: 60 / (96 * ppqn) });
-  return (tick) => {
-    let point = points[0];
-    for (const p of points) if (p.tick <= tick) point = p;
-    return point.at_s + (tick - point.tick) * point.per_tick;
-  };
-}
-
-function timed({ notes, tempos }, ppqn) {
-  const at = seconds_of(tempos, ppqn);
-  return notes.map(([tick, voice, pitch, velocity, duration]) => ({
-    voice, pitch, velocity, at_s: at(tick), length_s: at(tick + duration) - at(tick),
-  }));
-}
+const o_clock = (name) => `${name.slice(0, 10)}, ${Number(name.slice(11))} o'clock`;
