@@ -18,6 +18,7 @@ from model.errors import NoonsongError
 WAIT_S = 0.004
 HANDSHAKE_S = 3.0  # an Arduino that the opened port resets needs two for its bootloader
 LOOK_EVERY_S = 0.5
+CLOSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,19 @@ class Board:
             )
 
     def close(self) -> None:
-        """Release every gate, then let go of the port."""
+        """What is due still goes out; then release every gate and let go of the port."""
+        end_s = self._now_s() + CLOSE_S
+        while self._overdue() and self._now_s() < end_s:
+            self._stop.wait(0.001)
         if self._session.open:
             self.release_all()
         self._stop.set()
         self._wake()
         self._thread.join(timeout=2.0)
+
+    def _overdue(self) -> bool:
+        with self._lock:
+            return self._session.overdue(self._now_s())
 
     # --- the thread
 

@@ -190,6 +190,10 @@ class BoardSession:
         """Whether the board has not acknowledged all that it was sent, or something is still to be sent."""
         return bool(self._messages or self._unacknowledged)
 
+    def overdue(self, now_s: float) -> bool:
+        """Whether something whose time has come has not been sent."""
+        return self.open and bool(self._planned) and self._planned[0][0] <= now_s
+
     def next_event_s(self) -> float | None:
         """When the next planned event wants to travel; None when nothing waits."""
         return self._planned[0][0] - HORIZON_S if self._planned else None

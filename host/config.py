@@ -18,6 +18,7 @@ Channel = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Program = Annotated[int, msgspec.Meta(ge=1, le=128)]
 OffsetMs = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 PulsesPerBeat = Literal[1, 2, 4, 8, 24, 48]
+PulsesOutPerBeat = Literal[1, 2, 4, 8, 24]
 GateRole = Literal["clock", "reset", "run", "freeze", "rest", "step", "off"]
 
 
@@ -130,7 +131,7 @@ class Clock(_Section, frozen=True):
     midi_out: tuple[str, ...] = ()
     midi_out_offset_ms: OffsetMs = 0.0
     midi_out_while_stopped: bool = True
-    gate_out_pulses: PulsesPerBeat = 4
+    gate_out_pulses: PulsesOutPerBeat = 4
 
 
 class Panel(_Section, frozen=True):

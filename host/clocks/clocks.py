@@ -14,7 +14,6 @@ from host.gate_inputs import GateInputs
 from host.midi_ports import MidiPorts
 from host.outputs.base import Output
 from host.outputs.cv import CvBoard
-from host.outputs.cv_roles import gates_with_role
 from host.outputs.gate_clock import GateClock
 from host.outputs.midi_clock import MidiClockOutput
 from host.performance import Performance
@@ -87,11 +86,10 @@ class Clocks:
                     continue
                 self._say(output.state)
                 outputs.append(output)
-        clock_gates = gates_with_role(self._board_settings.gates, "clock")
-        reset_gates = gates_with_role(self._board_settings.gates, "reset")
-        if board is not None and (clock_gates or reset_gates):
-            offset_s = self._board_settings.offset_ms / 1000
-            outputs.append(GateClock(board, clock_gates, reset_gates, settings.gate_out_pulses, offset_s))
+        if board is not None:
+            on_board = GateClock(board, self._board_settings, settings.gate_out_pulses)
+            if on_board.wanted:
+                outputs.append(on_board)
         return outputs
 
     def connect(self, performance: Performance, move: MoveControl) -> None:

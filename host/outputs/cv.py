@@ -18,6 +18,7 @@ LEAD_S = 0.01  # within the time that notes are final; the line and Linux take a
 CV_AHEAD_S = 0.001
 GAP_S = 0.002  # a gate on a voltage output is low so long between two notes
 FULL_VOLTS = 4.0  # velocity 127, a control at its top, a gate on a voltage output
+_GATE_LIKE = ("gate", "trigger", "clock", "reset")
 
 
 class CvBoard(Protocol):
@@ -146,8 +147,15 @@ class CvOutput(Output):
     def _panic(self) -> None:
         self._lanes.clear()
         self._board.release_all()
+        self._lower_all()
+
+    def _close(self) -> None:
+        self._lower_all()
+
+    def _lower_all(self) -> None:
+        """The board lets go of gates by itself, but not of voltages that serve as such."""
         for channel, role in enumerate(self._cv):
-            if role.kind in ("gate", "trigger"):
+            if role.kind in _GATE_LIKE:
                 self._board.schedule(CvLevel(channel, 0.0), self._now_s())
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from host.config import Board
 from model.errors import NoonsongError
 from model.tokens import VOICE_NAMES
 
 CHANNELS = 4
 
-CV_ALLOWED = '"pitch 1" to "pitch 4", "velocity 1", "gate 1", "trigger 1", "control density" or "off"'
+CV_ALLOWED = '"pitch 1" to "pitch 4", "velocity 1", "gate 1", "trigger 1", "control density", "clock", "reset" or "off"'
 GATE_ALLOWED = (
     '"gate 1" to "gate 4", "trigger 1", "trigger drums" (any family; "trigger drums 36" for one of its notes),'
     ' "clock", "reset" or "off"'
@@ -28,10 +29,17 @@ class Role(NamedTuple):
     control: str = ""
 
 
+class Outlets(NamedTuple):
+    """Channels (0 to 3) among the voltages, and among the gates."""
+
+    cvs: list[int]
+    gates: list[int]
+
+
 def parse_role(text: str, place: str) -> Role:
     """The role of an output at `place` "cv" or "gate". Raises NoonsongError saying what it may be."""
     kind, *rest = text.lower().split() or [""]
-    if (kind == "off" or (place == "gate" and kind in ("clock", "reset"))) and not rest:
+    if kind in ("off", "clock", "reset") and not rest:
         return Role(kind)
     if kind == "control" and place == "cv" and len(rest) == 1:
         return Role(kind, control=rest[0])
@@ -57,6 +65,10 @@ def parse_roles(texts: Sequence[str], place: str) -> list[Role]:
     return roles + [Role("off")] * (CHANNELS - len(roles))
 
 
-def gates_with_role(texts: Sequence[str], kind: str) -> list[int]:
-    """The gate outputs (0 to 3) that have a role without a lane, as "clock"."""
-    return [channel for channel, role in enumerate(parse_roles(texts, "gate")) if role.kind == kind]
+def outlets_with_role(settings: Board, kind: str) -> Outlets:
+    """The outputs that have a role without a lane, as "clock"."""
+    cvs, gates = parse_roles(settings.cv, "cv"), parse_roles(settings.gates, "gate")
+    return Outlets(
+        [channel for channel, role in enumerate(cvs) if role.kind == kind],
+        [channel for channel, role in enumerate(gates) if role.kind == kind],
+    )

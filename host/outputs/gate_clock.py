@@ -1,37 +1,35 @@
-"""Clock and reset on gates of the board."""
+"""Clock and reset on gates and voltages of the board."""
 
-from collections.abc import Sequence
-
-from host.board_events import GateLevel
+from host.board_events import CvLevel, GateLevel
+from host.config import Board as BoardSettings
 from host.events import Notice, OutputEvent, Pulse, Transport
 from host.outputs.base import Output
-from host.outputs.cv import LEAD_S, CvBoard
+from host.outputs.cv import FULL_VOLTS, LEAD_S, CvBoard
+from host.outputs.cv_roles import Outlets, outlets_with_role
 from model.tokens import PPQN
 
 PULSE_S = 0.005
 
 
 class GateClock(Output):
-    """A pulse for each part of a beat; on the reset gates one with the first bar line after time began."""
+    """A pulse for each part of a beat; on the reset outputs one with the first bar line after time began."""
 
     lead_s = LEAD_S
 
-    def __init__(
-        self,
-        board: CvBoard,
-        clock_gates: Sequence[int],
-        reset_gates: Sequence[int],
-        pulses_per_beat: int,
-        offset_s: float = 0.0,
-    ) -> None:
-        """Gates are counted from 0."""
+    def __init__(self, board: CvBoard, settings: BoardSettings, pulses_per_beat: int) -> None:
+        """Raises NoonsongError naming a role that cannot be."""
         super().__init__("gate clock")
-        self.offset_s = offset_s
+        self.offset_s = settings.offset_ms / 1000
         self._board = board
-        self._clock_gates = list(clock_gates)
-        self._reset_gates = list(reset_gates)
-        self._every_ticks = PPQN / pulses_per_beat
+        self._clock = outlets_with_role(settings, "clock")
+        self._reset = outlets_with_role(settings, "reset")
+        self._every_ticks = PPQN // pulses_per_beat
         self._reset_wanted = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any output is a clock or a reset."""
+        return any((*self._clock, *self._reset))
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
         """Notes go elsewhere."""
@@ -42,8 +40,13 @@ class GateClock(Output):
         elif isinstance(event, Pulse) and event.tick_in_bar is not None:
             if self._reset_wanted and event.tick_in_bar == 0:
                 self._reset_wanted = False
-                for gate in self._reset_gates:
-                    self._board.schedule(GateLevel(gate, True, PULSE_S), due_s)
+                self._pulse(self._reset, due_s)
             if event.tick_in_bar % self._every_ticks == 0:
-                for gate in self._clock_gates:
-                    self._board.schedule(GateLevel(gate, True, PULSE_S), due_s)
+                self._pulse(self._clock, due_s)
+
+    def _pulse(self, outlets: Outlets, due_s: float) -> None:
+        for channel in outlets.cvs:
+            self._board.schedule(CvLevel(channel, FULL_VOLTS), due_s)
+            self._board.schedule(CvLevel(channel, 0.0), due_s + PULSE_S)
+        for channel in outlets.gates:
+            self._board.schedule(GateLevel(channel, True, PULSE_S), due_s)

@@ -6,7 +6,7 @@ from host.board_events import BoardEvent, CvLevel, CvNote, GateLevel
 from host.config import Board
 from host.events import ControlAt, NoteOff, NoteOn
 from host.outputs.cv import CvOutput, folded_volts
-from host.outputs.cv_roles import CHANNELS, gates_with_role
+from host.outputs.cv_roles import CHANNELS, outlets_with_role
 from host.outputs.lanes import LastNoteLanes, family_lanes, register_lanes
 from model.errors import NoonsongError
 from model.tokens import DRUMS, VOICE_NAMES
@@ -137,7 +137,7 @@ def test_families_and_registers_keep_to_their_lanes_and_the_newest_wins() -> Non
     ("settings", "says"),
     [
         ({"cv": ("pitch 5",)}, r'board.cv cannot hold "pitch 5": it may be "pitch 1"'),
-        ({"cv": ("clock",)}, "board.cv cannot hold"),
+        ({"cv": ("clock 2",)}, "board.cv cannot hold"),
         ({"gates": ("pitch 1",)}, r'board.gates cannot hold "pitch 1": it may be "gate 1"'),
         ({"gates": ("trigger horns",)}, "board.gates cannot hold"),
         ({"cv": ("control loudness",)}, r'no control "loudness" in board.cv: the controls are temperature'),
@@ -149,5 +149,20 @@ def test_roles_that_cannot_be_are_said(settings: dict[str, tuple[str, ...]], say
         output(KeptBoard(), **settings)
 
 
-def test_the_clock_finds_its_gates() -> None:
-    assert gates_with_role(("gate 1", "clock", "reset", "clock"), "clock") == [1, 3]
+def test_the_clock_finds_its_outputs() -> None:
+    settings = Board(cv=("off", "clock"), gates=("gate 1", "clock", "reset", "clock"))
+    assert outlets_with_role(settings, "clock") == ([1], [1, 3])
+    assert outlets_with_role(settings, "reset") == ([], [2])
+
+
+def test_voltages_that_serve_as_gates_are_down_at_the_end() -> None:
+    board = KeptBoard()
+    cv = output(board, cv=("gate 1", "clock", "pitch 1", "reset"), gates=())
+    cv.send(NoteOn(KEYS, 48, 127), 1.0)
+    cv.panic(2.0)
+    assert [event for event, _ in board.events[-4:]] == [
+        "release", CvLevel(0, 0.0), CvLevel(1, 0.0), CvLevel(3, 0.0)
+    ]  # fmt: skip
+    board.events.clear()
+    cv.close(3.0)
+    assert [event for event, _ in board.taken()] == [CvLevel(0, 0.0), CvLevel(1, 0.0), CvLevel(3, 0.0)]

@@ -7,8 +7,9 @@ import pytest
 
 from host.board import Board
 from host.config import Board as BoardSettings
-from host.events import ControlAt, NoteOff, NoteOn
+from host.events import ControlAt, NoteOff, NoteOn, Pulse, Transport
 from host.outputs.cv import CvOutput
+from host.outputs.gate_clock import GateClock
 from model.tokens import DRUMS, VOICE_NAMES
 from tests.host.playing import TABLE
 from tests.host.test_board import PATIENCE_S, wait_for
@@ -132,3 +133,37 @@ def test_nothing_stays_high_after_release_and_panic(rig: Callable[..., Rig]) -> 
         wait_for(lambda: any(r.sim.at(lambda s: s.gates())), "gates")
         stop(time.monotonic())
         wait_for(lambda: not any(r.sim.at(lambda s: s.gates())) and r.codes(1)[-1][1] == 0, "silence")
+
+
+def test_a_voltage_beats_the_clock(rig: Callable[..., Rig]) -> None:
+    settings = {"cv": ("pitch 1", "clock", "reset"), "gates": ("gate 1", "off", "clock")}
+    r = rig(**settings)
+    clock = GateClock(r.output._board, BoardSettings(**settings), 24)  # type: ignore[arg-type]
+    start_s = time.monotonic() + AHEAD_S
+    clock.notice(Transport("start", 0), start_s - 0.01)
+    for tick in range(12):
+        clock.notice(Pulse(tick), start_s + tick / 50)
+    wait_for(lambda: len(r.codes(1)) == 24 and len(r.gates(2)) == 24, "twelve pulses")
+    begun = [ms for ms, code in r.codes(1) if code == 4000]
+    ended = [ms for ms, code in r.codes(1) if code == 0]
+    gates = [ms for ms, high in r.gates(2) if high]
+    assert len(begun) == len(ended) == len(gates) == 12
+    for high_ms, low_ms, gate_ms in zip(begun, ended, gates, strict=True):
+        assert high_ms - gate_ms == pytest.approx(0, abs=0.05) and low_ms - high_ms == pytest.approx(
+            5, abs=0.05
+        )
+    assert [code for _, code in r.codes(2)] == [4000, 0]
+
+
+def test_a_board_that_is_let_go_still_gets_what_was_due() -> None:
+    with SimBoard() as sim:
+        board = Board(sim.port, time.monotonic)
+        assert board.wait_open(PATIENCE_S)
+        wait_for(lambda: board.status().counts.frames_received > 60, "the clocks compared")
+        settings = BoardSettings(cv=("gate 1",), gates=())
+        output = CvOutput(board, settings, TABLE, time.monotonic)
+        output.send(NoteOn(KEYS, 48, 90), time.monotonic())
+        wait_for(lambda: sim.at(lambda s: [w.dac_code for w in s.dac_writes][-1:]) == [4000], "the note")
+        output.close(time.monotonic())
+        board.close()
+        wait_for(lambda: sim.at(lambda s: s.dac_writes[-1].dac_code) == 0, "its end")

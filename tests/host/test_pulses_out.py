@@ -2,10 +2,11 @@
 
 import pytest
 
-from host.board_events import BoardEvent, GateLevel
+from host.board_events import BoardEvent, CvLevel, GateLevel
 from host.clock import Clock
+from host.config import Board as BoardSettings
 from host.events import Notice, Pulse, Transport
-from host.outputs.gate_clock import GateClock
+from host.outputs.gate_clock import PULSE_S, GateClock
 from host.pulses_out import PulsesOut
 from host.settings import Meter
 
@@ -119,10 +120,14 @@ def test_clock_and_reset_on_gates(pulses: int) -> None:
     stand, board = Stand(tick=20.0), Gates()
     stand.clock.run(0.0)
     stand.run(4.0)
-    output = GateClock(board, [1], [3], pulses)
+    settings = BoardSettings(cv=("off", "clock"), gates=("gate 1", "clock", "off", "reset"), offset_ms=5.0)
+    output = GateClock(board, settings, pulses)
+    assert output.wanted and output.offset_s == 0.005
     for due_s, event in stand.events:
         output.notice(event, due_s)
     clocks = [due_s for due_s, e in board.events if isinstance(e, GateLevel) and e.channel == 1]
+    levels = [(due_s, e.volts) for due_s, e in board.events if isinstance(e, CvLevel) and e.channel == 1]
+    assert levels == [x for due_s in clocks for x in ((due_s, 4.0), (due_s + PULSE_S, 0.0))]
     resets = [due_s for due_s, e in board.events if isinstance(e, GateLevel) and e.channel == 3]
     gaps = [b - a for a, b in zip(clocks, clocks[1:], strict=False)]
     assert gaps == pytest.approx([0.5 / pulses] * len(gaps), abs=1e-6) and len(gaps) >= 3
