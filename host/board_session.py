@@ -23,6 +23,7 @@ AGAIN_AFTER_S = 0.03
 HORIZON_S = 0.25  # events travel this long before they are due; longer and a change of mind comes too late
 UNACKNOWLEDGED = 20  # the board remembers 32 sequence numbers
 QUEUE_SPARE = 2
+OLDEST_STAMP_S = 0.5  # a lost edge is told again with the next report
 STALE_S = 0.5  # an event later than this is not sent any more
 REPORT_EVERY_S = 0.05
 
@@ -299,7 +300,10 @@ class BoardSession:
         self.on_message(message)
 
     def _time(self, board_us: int, now_s: float) -> float:
-        return min(self.clock.host_s(board_us), now_s) if self.clock.known else now_s
+        """When it happened: never later than now, nor longer ago than a message may have been held up."""
+        if not self.clock.known:
+            return now_s
+        return min(max(self.clock.host_s(board_us), now_s - OLDEST_STAMP_S), now_s)
 
     def _welcome(self, message: wire.Welcome, now_s: float) -> None:
         self.welcome = message

@@ -10,7 +10,7 @@ import pytest
 from host import wire
 from host.board_clock import BoardClock
 from host.board_events import CvLevel, CvNote, GateLevel, pitch_to_volts
-from host.board_session import BoardSession
+from host.board_session import OLDEST_STAMP_S, BoardSession
 from model.errors import NoonsongError
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS, Simulator
 
@@ -235,3 +235,19 @@ def test_clock_follows_drift_through_jitter_and_wraps() -> None:
     assert clock.host_s(clock.board_us(due)) == pytest.approx(due, abs=2e-6)
     assert clock.drift_ppm == pytest.approx(3000, abs=60)
     assert CYCLES_PER_US == 16
+
+
+@pytest.mark.parametrize("wrong_us", [0, 3_000_000, -3_000_000, 600_000_000, -600_000_000, 1 << 31])
+def test_a_wild_time_of_an_edge_is_not_believed(wrong_us: int) -> None:
+    rig = Rig()
+    rig.run(0.5)
+    told_us = (round(rig.sim.board_us(rig.sim.cycle)) - 2_000 + wrong_us) % (1 << 32)
+    assert rig.session._expected is not None
+    frame = wire.encode(wire.GateIn(0, 1, 1, told_us), rig.session._expected)
+    rig.session.feed(frame, rig.now_s)
+    (_, high, at_s), *_ = rig.gates[-1:]
+    assert high
+    if wrong_us == 0:
+        assert rig.now_s - at_s == pytest.approx(0.002, abs=0.001)
+    else:
+        assert rig.now_s - OLDEST_STAMP_S <= at_s <= rig.now_s
