@@ -15,18 +15,21 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import live_stage as stage
 from host.instrument import PRIORITY
 from host.priority import ordinary, real_time_for_all
 from model.errors import NoonsongError
 
-SYNTH, CONTROLLER = "bench-synth", "bench-controller"
+if TYPE_CHECKING:
+    from tests.host.jack import Receiver
+
+SYNTH, SECOND, CONTROLLER = "bench-synth", "bench-second", "bench-controller"
 SPIN_MS = 0.4
 CLOCK_JITTER_S, RAMP_S, SETTLED_PULSES = 0.002, 20.0, 48
 SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
@@ -37,8 +40,10 @@ spin_ms = {{spin_ms}}
 api = "jack"
 [[midi.outputs]]
 port = "{SYNTH}"
+{{outputs}}
 [clock]
 midi_port = "{CONTROLLER}"
+{{clock}}
 [inputs]
 midi = ["{CONTROLLER}"]
 [[inputs.map]]
@@ -46,7 +51,22 @@ control = "temperature"
 by = "cc 21"
 [board]
 knobs = ["temperature", "", "", "", "", ""]
+{{board}}
 """
+USUAL = {"outputs": "", "clock": "", "board": ""}
+EVERYTHING = {
+    "outputs": f"""
+[[midi.outputs]]
+port = "{SECOND}"
+transpose = 12
+control_ccs = {{ temperature = 20, density = 21 }}
+""",
+    "clock": f'midi_out = ["{SECOND}"]\ngate_out_pulses = 8',
+    "board": """
+cv = ["pitch 1", "velocity 1", "gate 2", "clock"]
+gates = ["gate 1", "trigger drums", "gate 3", "clock"]
+""",
+}
 SOAK = ["density=8", "temperature=1.2"]
 Distributions = dict[str, list[float]]  # milliseconds
 
@@ -65,14 +85,17 @@ class Gear:
         from tests.host.jack import Receiver, Sender
         from tests.sim.sim_board import SimBoard
 
-        self.synth, self.controller = Receiver(SYNTH), Sender(CONTROLLER)
+        self.synths, self.controller = [Receiver(SYNTH), Receiver(SECOND)], Sender(CONTROLLER)
+        self.synths[1].port.ignore_types(timing=False)
         self.board = SimBoard(link=folder / "board")
         self.board.set_knob(0, 0.5)
         self.ons = self.offs = self.doubled = self.stray = 0
         self.rises = self.falls = 0
         self.words_s: list[float] = []  # when a voltage was written, monotonic
         self.gates_s: list[tuple[float, int]] = []  # when a gate rose, and which
-        self._held: set[tuple[int, int]] = set()
+        self.codes = [0, 0, 0, 0]  # what the converters were last told
+        self.clocks = 0
+        self._held: set[tuple[int, int, int]] = set()
 
     def turn(self, position: float) -> float:
         """Turn the knob; returns when."""
@@ -87,22 +110,16 @@ class Gear:
 
     def listen(self, keep: bool = True) -> None:
         """Take what has arrived since the last time. Call at least once a second."""
-        for status, note, velocity in (m for m in self._messages() if len(m) == 3 and m[0] & 0xE0 == 0x80):
-            key = (status & 0x0F, note)
-            if status & 0x10 and velocity:
-                self.ons += 1
-                self.doubled += key in self._held
-                self._held.add(key)
-            else:
-                self.offs += 1
-                self.stray += key not in self._held
-                self._held.discard(key)
+        for synth, receiver in enumerate(self.synths):
+            self._hear(synth, receiver)
         with self.board._lock:
             sim, now_s = self.board.sim, time.monotonic()
             now_cycle = self.board.cycle_at(now_s)
             writes, pins = sim.dac_writes[:], sim.pins[:]
             sim.dac_writes.clear()
             sim.pins.clear()
+        for write in writes:
+            self.codes[write.channel] = write.dac_code
         gates = [pin for pin in pins if 4 <= pin.pin <= 7]
         self.rises += sum(pin.high for pin in gates)
         self.falls += sum(not pin.high for pin in gates)
@@ -122,14 +139,25 @@ class Gear:
 
     def close(self) -> None:
         """Pack up."""
-        self.synth.close()
+        for synth in self.synths:
+            synth.close()
         self.controller.close()
         self.board.close()
 
-    def _messages(self) -> list[list[int]]:
-        self.synth.drain()
-        messages, self.synth.all = self.synth.all, []
-        return messages
+    def _hear(self, synth: int, receiver: "Receiver") -> None:
+        receiver.drain()
+        messages, receiver.all = receiver.all, []
+        self.clocks += messages.count([0xF8])
+        for status, note, velocity in (m for m in messages if len(m) == 3 and m[0] & 0xE0 == 0x80):
+            key = (synth, status & 0x0F, note)
+            if status & 0x10 and velocity:
+                self.ons += 1
+                self.doubled += key in self._held
+                self._held.add(key)
+            else:
+                self.offs += 1
+                self.stray += key not in self._held
+                self._held.discard(key)
 
 
 def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> dict[str, Any]:
@@ -222,7 +250,7 @@ def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[s
             memory.append(((time.monotonic() - began_s) / 60, current[0].resident_bytes() / 1e6))
             progress(f"{memory[-1][0]:5.1f} min: {gear.ons} notes, {memory[-1][1]:.1f} MB")
 
-    found = _play(weights, minutes * 60, busy, SOAK, perform, current)
+    found = _play(weights, minutes * 60, busy, SOAK, perform, current, config=EVERYTHING)
     return _reported(found) | {"memory_mb": memory}
 
 
@@ -240,28 +268,30 @@ def _play(
     perform: Callable[[Gear, float], None],
     current: list[stage.Player] | None = None,
     spin_ms: float = SPIN_MS,
+    config: Mapping[str, str] = USUAL,
 ) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(stage.jack())
         gear = Gear(folder)
         stack.callback(gear.close)
-        options = ["--board", gear.board.port, "--seed", "1"]
-        options += [word for control in controls for word in ("--control", control)]
-        options += ["--weights", str(weights)] if weights else []
-        player = stage.Player(folder, CONFIG.format(spin_ms=spin_ms), options)
-        stack.callback(player.kill)
-        if current is not None:
-            current.append(player)
-        player.wait_for("is ready")
         # A board does not wait for the host's other programs: the simulated one runs before them, too.
         real_time_for_all(PRIORITY + 5)
         sys.setswitchinterval(0.0005)
         stack.callback(ordinary)
+        options = ["--board", gear.board.port, "--seed", "1"]
+        options += [word for control in controls for word in ("--control", control)]
+        options += ["--weights", str(weights)] if weights else []
+        player = stage.Player(folder, CONFIG.format(spin_ms=spin_ms, **config), options)
+        stack.callback(player.kill)
+        if current is not None:
+            current.append(player)
+        player.wait_for("is ready")
         stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
         _listen_for(gear, 2.0, keep=False)
         nothing = stage.do_nothing(seconds, spin_ms / 1000)
         began_s, processor_s, machine_s = time.monotonic(), player.processor_s(), stage.machine_busy_s()
+        gear.board.worst_lag_s = 0.0
         perform(gear, began_s + seconds)
         spent_s = time.monotonic() - began_s
         share = (player.processor_s() - processor_s) / spent_s
@@ -278,7 +308,7 @@ def _play(
             },
             "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
             "player_cores": share, "machine_cores": others, "resident_bytes": resident,
-            "board_lag_ms": gear.board.lag_s * 1000,
+            "board_lag_ms": gear.board.worst_lag_s * 1000,
         }  # fmt: skip
 
 
@@ -342,7 +372,7 @@ def _reported(found: dict[str, Any]) -> dict[str, Any]:
     return found | {
         "note_ons": gear.ons, "note_offs": gear.offs, "doubled": gear.doubled, "stray": gear.stray,
         "held_at_end": gear.held_notes, "gate_rises": gear.rises, "gate_falls": gear.falls,
-        "open_gates_at_end": gear.open_gates, "board": noted["board"],
+        "open_gates_at_end": gear.open_gates, "codes_at_end": gear.codes, "clocks": gear.clocks, "board": noted["board"],
     }  # fmt: skip
 
 
@@ -370,7 +400,8 @@ def table(figures: dict[str, Any]) -> str:
     )
     lines.append(
         f"  gates: {figures['gate_rises']} opened, {figures['gate_falls']} closed,"
-        f" {figures['open_gates_at_end']} open at the end; board: {figures['board']}"
+        f" {figures['open_gates_at_end']} open at the end; converters at {figures['codes_at_end']};"
+        f" {figures['clocks']} clock messages; chip behind by at most {figures['board_lag_ms']:.1f} ms; board: {figures['board']}"
     )
     lines.append(f"  player: {figures['report']}")
     return "\n".join(lines)

@@ -42,7 +42,7 @@ class SimBoard:
         self._stop = threading.Event()
         self._plugged = False
         self.unread_bytes = 0
-        self.lag_s = 0.0
+        self.worst_lag_s = 0.0  # so far behind the host's clock; may be set back to nothing
         self._master = self._slave = -1
         self.port = ""
         self.plug()
@@ -121,8 +121,9 @@ class SimBoard:
             with self._lock:
                 target = self.cycle_at(self._now_s())
                 behind = target - self.sim.cycle
-                self.lag_s = max(0.0, behind / CYCLES_PER_US / 1e6)
-                if self.lag_s > LARGEST_LAG_S:
+                lag_s = behind / CYCLES_PER_US / 1e6
+                self.worst_lag_s = max(self.worst_lag_s, lag_s)
+                if lag_s > LARGEST_LAG_S:
                     # The machine cannot keep up: the board's clock stands still for a while.
                     self._began_cycle -= behind
                 if behind > 0:
