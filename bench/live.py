@@ -401,7 +401,8 @@ def table(figures: dict[str, Any]) -> str:
     lines.append(
         f"  gates: {figures['gate_rises']} opened, {figures['gate_falls']} closed,"
         f" {figures['open_gates_at_end']} open at the end; converters at {figures['codes_at_end']};"
-        f" {figures['clocks']} clock messages; chip behind by at most {figures['board_lag_ms']:.1f} ms; board: {figures['board']}"
+        f" {figures['clocks']} clock messages; chip behind by at most {figures['board_lag_ms']:.1f} ms;"
+        f" board: {figures['board']}"
     )
     lines.append(f"  player: {figures['report']}")
     return "\n".join(lines)
