@@ -324,9 +324,10 @@ REFUSALS = {
     6: "it speaks another protocol",
     7: "events are planned whose timing hangs on this setting",
 }
-CONFIGURE_KEYS = {"settle_us": 1, "min_gate_off_us": 2, "gate_lockout_us": 3, "knob_hysteresis": 4}
+CONFIGURE_KEYS = {"settle_us": 1, "min_gate_off_us": 2, "gate_lockout_us": 3, "knob_hysteresis": 4, "led": 5}
+LED_OWN, LED_DARK, LED_LIT = 0, 1, 2  # the values of "led"
 CALIBRATION_STATES = {0: "default", 1: "stored", 2: "broken", 3: "unsaved"}
-CAPABILITIES = {"slew": 1, "ratchets": 2, "ties": 4, "stored_calibration": 8}
+CAPABILITIES = {"slew": 1, "ratchets": 2, "ties": 4, "stored_calibration": 8, "led": 16}
 SESSION_OPEN, FAILSAFE, RAMPING = 1, 2, 4
 
 

@@ -45,7 +45,8 @@ class Instrument {
     if (now_us - millisecond_us_ >= 1000) {
       millisecond_us_ = now_us;
       voices_.StepGlides(now_us);
-      Hw::SetLed(LedOn(Led(), now_us));
+      const bool ordered = session.open() && led_order_ != LedOrder::kOwn;
+      Hw::SetLed(ordered ? led_order_ == LedOrder::kLit : LedOn(Led(), now_us));
     }
   }
 
@@ -114,6 +115,7 @@ class Instrument {
       // A host that starts anew knows nothing of the gates another left open.
       voices_.ReleaseAll();
       session.Open(frame.sequence, now_us);
+      led_order_ = LedOrder::kOwn;
       inputs_.ReportAll();
       SendWelcome();
     }
@@ -224,6 +226,10 @@ class Instrument {
         if (value > 160) return kBadValue;
         inputs_.set_hysteresis(static_cast<uint8_t>(value));
         return 0;
+      case kLed:
+        if (value > static_cast<uint8_t>(LedOrder::kLit)) return kBadValue;
+        led_order_ = static_cast<LedOrder>(value);
+        return 0;
       default: return kBadValue;
     }
   }
@@ -295,4 +301,5 @@ class Instrument {
   bool welcome_due_ = false;
   bool saved_due_ = false;
   bool calibration_lost_ = false;
+  LedOrder led_order_ = LedOrder::kOwn;
 };

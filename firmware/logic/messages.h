@@ -6,7 +6,7 @@ constexpr uint8_t kProtocolLowest = 1;
 constexpr uint8_t kProtocolHighest = 1;
 
 constexpr uint8_t kFirmwareMajor = 0;
-constexpr uint8_t kFirmwareMinor = 1;
+constexpr uint8_t kFirmwareMinor = 2;
 constexpr uint8_t kFirmwarePatch = 0;
 
 constexpr uint8_t kMaxPadding = 24;
@@ -59,14 +59,15 @@ enum RefusalReason : uint8_t {
 enum StatusFlag : uint8_t { kSessionOpen = 1, kFailsafe = 2, kRamping = 4 };
 
 // What a board can do beyond protocol 1's minimum; told in Welcome, append only.
-enum Capability : uint16_t { kSlew = 1, kRatchets = 2, kTies = 4, kStoredCalibration = 8 };
-constexpr uint16_t kCapabilities = kSlew | kRatchets | kTies | kStoredCalibration;
+enum Capability : uint16_t { kSlew = 1, kRatchets = 2, kTies = 4, kStoredCalibration = 8, kLedOrders = 16 };
+constexpr uint16_t kCapabilities = kSlew | kRatchets | kTies | kStoredCalibration | kLedOrders;
 
 enum ConfigureKey : uint8_t {
   kSettleUs = 1,
   kMinGateOffUs = 2,
   kGateLockoutUs = 3,
   kKnobHysteresis = 4,
+  kLed = 5,
 };
 
 enum GateFlag : uint8_t { kHigh = 1 };

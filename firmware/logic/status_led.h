@@ -1,8 +1,11 @@
-// What the LED tells: waiting for a host, playing, host lost, calibration lost.
+// What the LED tells: waiting for a host, playing, host lost, calibration lost; or what the host has it tell.
 #pragma once
 #include <stdint.h>
 
 enum class LedState : uint8_t { kWaiting, kPlaying, kHostLost, kCalibrationLost };
+
+// From the host, while it is there: the board's own state, or dark, or lit.
+enum class LedOrder : uint8_t { kOwn, kDark, kLit };
 
 // Sixteen steps of 1/8 s, the lowest bit first.
 inline bool LedOn(LedState state, uint32_t now_us) {

@@ -12,9 +12,6 @@ constexpr uint8_t kQueueSize = 32;
 // What an ATmega328P needs from the look at the clock to the gates' pins, and to the middle of four voltages.
 constexpr uint8_t kGateDelayUs = 20;
 constexpr uint8_t kCvDelayUs = 50;
-// The same beyond kGateDelayUs for an event that acts straight from the queue.
-constexpr uint8_t kCvEventDelayUs = 16;
-constexpr uint8_t kGateEventDelayUs = 8;
 // Events are begun one at a time, 70 us each: so much sooner, four that are due together are all in time.
 constexpr uint16_t kBeginMarginUs = 300;
 // Room before the settling time in which four voltages can be written and their gates be planned.
@@ -85,7 +82,10 @@ class Voices {
   void ReleaseAll() {
     Lock lock;
     queue_.Clear();
-    for (uint8_t i = 0; i < kVoices; ++i) voices_[i].stage = Stage::kIdle;
+    for (uint8_t i = 0; i < kVoices; ++i) {
+      voices_[i].stage = Stage::kIdle;
+      levels_[i].planned = false;
+    }
     const uint32_t now_us = Out::NowUs();
     for (uint8_t i = 0; i < kVoices; ++i) {
       if (gates_ & (1 << i)) voices_[i].low_since_us = now_us;
@@ -97,6 +97,7 @@ class Voices {
   void WriteNow(uint8_t channel, uint16_t dac_code) {
     Lock lock;
     glides_[channel].active = false;
+    levels_[channel].planned = false;
     codes_[channel] = dac_code;
     Out::WriteDac(channel, dac_code);
   }
@@ -163,9 +164,16 @@ class Voices {
     Stage stage = Stage::kIdle;
   };
 
+  // A voltage without a gate.
+  struct Level {
+    uint32_t next_us = 0;
+    uint16_t dac_code = 0;
+    uint16_t slew_ms = 0;
+    bool planned = false;
+  };
+
   uint16_t Lead(const Event& event) const {
-    if (event.kind == kCvEvent) return kCvEventDelayUs;
-    if (event.kind == kGateEvent && !event.flag) return kBeginMarginUs;
+    if (event.kind == kCvEvent || (event.kind == kGateEvent && !event.flag)) return kBeginMarginUs;
     const uint16_t gap_us = event.kind == kNoteEvent && event.flag ? 0 : timing_.min_gate_off_us;
     const uint16_t cv_us = event.kind == kNoteEvent ? CvLeadUs() : 0;
     return static_cast<uint16_t>((cv_us > gap_us ? cv_us : gap_us) + kBeginMarginUs);
@@ -217,19 +225,30 @@ class Voices {
 
   // Again the outputs first, one voltage right after the other.
   void RunCvs(uint32_t now_us) {
-    uint8_t due = 0;
+    uint8_t notes = 0;
+    uint8_t levels = 0;
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
-      if (voices_[i].stage == Stage::kCv && IsDue(voices_[i].next_us, now_us)) due |= bit;
+      if (voices_[i].stage == Stage::kCv && IsDue(voices_[i].next_us, now_us)) notes |= bit;
+      if (levels_[i].planned && IsDue(levels_[i].next_us, now_us)) levels |= bit;
     }
-    if (due == 0) return;
-    for (uint8_t i = 0, left = due; left != 0; ++i, left >>= 1) {
-      if ((left & 1) && voices_[i].slew_ms == 0) Out::WriteDac(i, voices_[i].dac_code);
+    if ((notes | levels) == 0) return;
+    for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
+      if (notes & bit) {
+        if (voices_[i].slew_ms == 0) Out::WriteDac(i, voices_[i].dac_code);
+      } else if (levels & bit) {
+        if (levels_[i].slew_ms == 0) Out::WriteDac(i, levels_[i].dac_code);
+      }
     }
     const uint32_t settled_us = Out::NowUs() + timing_.settle_us + 1;  // 1: the clock rounds down
-    for (uint8_t i = 0, left = due; left != 0; ++i, left >>= 1) {
-      if (!(left & 1)) continue;
-      NoteCv(i, voices_[i].dac_code, voices_[i].slew_ms, now_us);
-      PlanGateOn(voices_[i], settled_us);
+    for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
+      if (levels & bit) {
+        levels_[i].planned = false;
+        NoteCv(i, levels_[i].dac_code, levels_[i].slew_ms, now_us);
+      }
+      if (notes & bit) {
+        NoteCv(i, voices_[i].dac_code, voices_[i].slew_ms, now_us);
+        PlanGateOn(voices_[i], settled_us);
+      }
     }
   }
 
@@ -250,9 +269,7 @@ class Voices {
     const uint8_t channel = event.channel;
     Voice& voice = voices_[channel];
     if (event.kind == kCvEvent) {
-      if (event.slew_ms == 0) Out::WriteDac(channel, event.dac_code);
-      NoteCv(channel, event.dac_code, event.slew_ms, now_us);
-      CountLate(due_us, now_us);
+      PlanLevel(event, due_us, now_us);
       return;
     }
     if (event.kind == kGateEvent && !event.flag) {
@@ -277,6 +294,19 @@ class Voices {
     voice.slew_ms = event.slew_ms;
     voice.stage = Stage::kCv;
     voice.next_us = due_us - CvLeadUs() + kGateDelayUs - kCvDelayUs;
+  }
+
+  void PlanLevel(const Event& event, uint32_t due_us, uint32_t now_us) {
+    CountLate(due_us, now_us);
+    Level& level = levels_[event.channel];
+    if (level.planned) {  // two so near each other: the first a little early, rather than never
+      if (level.slew_ms == 0) Out::WriteDac(event.channel, level.dac_code);
+      NoteCv(event.channel, level.dac_code, level.slew_ms, now_us);
+    }
+    level.next_us = due_us + kGateDelayUs - kCvDelayUs;
+    level.dac_code = event.dac_code;
+    level.slew_ms = event.slew_ms;
+    level.planned = true;
   }
 
   // Ends what was due before, be it still to begin, and nothing that is due at the same time or later.
@@ -315,6 +345,7 @@ class Voices {
     if (!queue_.Empty() && IsDue(queue_.Head().start_us, next_us)) next_us = queue_.Head().start_us;
     for (uint8_t i = 0; i < kVoices; ++i) {
       if (voices_[i].stage != Stage::kIdle && IsDue(voices_[i].next_us, next_us)) next_us = voices_[i].next_us;
+      if (levels_[i].planned && IsDue(levels_[i].next_us, next_us)) next_us = levels_[i].next_us;
     }
     return next_us;
   }
@@ -324,6 +355,7 @@ class Voices {
   EventQueue<kQueueSize, Lock> queue_;
   uint32_t next_us_ = 0;
   Voice voices_[kVoices];
+  Level levels_[kVoices];
   Glide glides_[kVoices] = {};
   uint16_t codes_[kVoices] = {};
   volatile uint8_t gates_ = 0;

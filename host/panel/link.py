@@ -27,6 +27,7 @@ from host.controls import Control
 from host.inputs.inputs import Inputs
 from host.instrument import PRIORITY, Instrument
 from host.panel import pipe
+from host.panel.code_light import CodeLight
 from host.panel.desk import Desk
 from host.panel.health import Health
 from host.panel.replay import Replay, Sounded
@@ -76,6 +77,7 @@ class Link:
         self._snapshots = Snapshots(instrument.performance, table)
         self._health = Health(instrument, board, notices)
         self._replay = Replay(instrument)
+        self._light = CodeLight(board, instrument.now_s)
         self._desk = Desk(instrument, table, presets, self._replay, board, inputs, file)
         self._watchers = Watchers(0, False, False)
         self._told: dict[str, Any] = {}
@@ -100,6 +102,7 @@ class Link:
         self._stop.set()
         self._presets.stop()
         self._replay.end()
+        self._light.close()
         self._weighing.on = False
         if self._connection is not None:
             with contextlib.suppress(OSError):
@@ -216,6 +219,8 @@ class Link:
             self._replay.begin(msgspec.json.decode(body, type=Excerpt))
         elif kind == pipe.NOTES:
             self._replay.add(*msgspec.json.decode(body, type=tuple[int, list[Sounded]]))
+        elif kind == pipe.CODE:
+            self._light.tell(body.decode())
         elif kind == pipe.NOTICE:
             self._say(body.decode(errors="replace"))
 

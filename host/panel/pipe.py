@@ -15,8 +15,8 @@ MAX_WAITING = 64
 # From the music: what all pages see; what a page needs to begin; an answer to one of them.
 FRAME, WHOLE, ANSWER = b"f", b"w", b"a"
 # From the panel: it listens; somebody came or went; a page asks; a sentence for the player; an excerpt of the past to
-# be played, and notes of it.
-UP, WATCHERS, ASK, NOTICE, EXCERPT, NOTES = b"u", b"n", b"q", b"s", b"e", b"m"
+# be played, and notes of it; a pairing code that somebody waits for, empty when nobody does.
+UP, WATCHERS, ASK, NOTICE, EXCERPT, NOTES, CODE = b"u", b"n", b"q", b"s", b"e", b"m", b"c"
 
 
 def pack(kind: bytes, body: bytes) -> bytes:

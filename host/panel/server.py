@@ -63,6 +63,7 @@ class PanelServer:
             self._pages,
             PastReader(journal),
             ask=self._ask,
+            show_code=self._show_code,
             play=self._play,
             say=self._say,
             now_s=time.monotonic,
@@ -143,6 +144,9 @@ class PanelServer:
             if number != self._excerpts:
                 return  # something else is to be played
             self._put(pipe.NOTES, msgspec.json.encode((number, rows[first : first + NOTES_AT_ONCE])))
+
+    def _show_code(self, code: str) -> None:
+        self._put(pipe.CODE, code.encode())
 
     def _say(self, sentence: str) -> None:
         self._put(pipe.NOTICE, sentence.encode())

@@ -54,17 +54,21 @@ class Web:
         pages: Pages,
         past: PastReader,
         ask: Callable[[ask.Asked], bool],
+        show_code: Callable[[str], None],
         play: Callable[[ask.PlayPast, dict[str, Any]], Awaitable[None]],
         say: Callable[[str], None],
         now_s: Callable[[], float],
     ) -> None:
-        """`pairing`: None when only this machine may come in. `play` has an excerpt of the past played."""
+        """`pairing`: None when only this machine may come in. `show_code` has the box show a code that
+        somebody waits for (empty: nobody does), `play` plays an excerpt of the past.
+        """
         self._door = door
         self._pairing = pairing
         self._tokens = tokens
         self._pages = pages
         self._past = past
         self._ask = ask
+        self._show_code = show_code
         self._play = play
         self._say = say
         self._now_s = now_s
@@ -156,6 +160,7 @@ class Web:
             self._tokens.add(token)
         except OSError as error:
             return JSONResponse({"says": f"The box cannot keep this: {error.strerror}."}, 500)
+        self._show_code("")
         self._say(f"the panel: {_address(request)} is paired")
         answer = JSONResponse({"says": "paired"})
         answer.set_cookie(COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict")
@@ -191,6 +196,8 @@ class Web:
         role = self._role(socket)
         address = _address(socket)
         if role == "stranger":
+            if self._pairing is not None:
+                self._show_code(self._pairing.code)
             await socket.send_text('{"kind":"pair"}')
             await socket.close(4401)
             return

@@ -40,6 +40,7 @@ PAYLOADS: dict[str, tuple[int, int, str]] = {
     "Note_hold": (0x12, 10, "00 01 ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff"),
     "ReleaseAll": (0x13, 11, ""),
     "Configure": (0x14, 12, "03 01 20 4e 00 00"),
+    "Configure_led": (0x14, 22, "05 00 02 00 00 00"),
     "DacCode": (0x15, 13, "03 ff 0f"),
     "ReadCalibration": (0x16, 14, "02"),
     "WriteCalibration": (0x17, 15, "01 f0 ff 00 00 10 00 20 00 30 00"),

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,3 +150,13 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < end_s, f"never so: {what}"
         time.sleep(0.05)
+
+
+def address_of_this_machine() -> str:
+    """One under which others would find it: what comes from there comes from elsewhere."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.fail("this machine has no address but the loopback one: nothing can come from elsewhere")
+        return str(probe.getsockname()[0])

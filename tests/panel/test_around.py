@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from host.config import load_config
-from tests.panel.conftest import Box, wait_for, wait_for_knob, wait_until
+from tests.panel.conftest import Box, address_of_this_machine, wait_for, wait_for_knob, wait_until
 from tests.panel.test_page import PANEL, tick_of
 from tests.sim.sim_board import SimBoard
 
@@ -161,10 +161,7 @@ def test_another_device_needs_the_code_and_then_a_token(
     config.write_text("[panel]\nnetwork = true\n")
     box = start_box("--config", str(config))
     code = box.wait_until_said(r"pairing code for other devices: (\d{6})", before=True)
-    address = _address_of_this_machine()
-    if address is None:
-        pytest.fail("this machine has no address but the loopback one: nothing can come from elsewhere")
-    url = f"http://{address}:{box.port}"
+    url = f"http://{address_of_this_machine()}:{box.port}"
     page = open_page(url, ready=False)
     expect(page.get_by_role("heading", name="Pair this device")).to_be_visible()
     page.get_by_label("pairing code").fill("000000" if code != "000000" else "111111")
@@ -185,21 +182,12 @@ def test_who_only_looks_on_turns_nothing(start_box: StartBox, open_page: OpenPag
     config = tmp_path / "own.toml"
     config.write_text("[panel]\nnetwork = true\nspectators = true\n")
     box = start_box("--config", str(config))
-    page = open_page(f"http://{_address_of_this_machine()}:{box.port}")
+    page = open_page(f"http://{address_of_this_machine()}:{box.port}")
     page.evaluate(f"async () => {PANEL}.live.ask({{ask: 'turn', control: 'temperature', position: 1}})")
     expect(page.locator("#faults")).to_contain_text("only looks on")
     db = sqlite3.connect(box.journal)
     assert db.execute("SELECT count(*) FROM moves WHERE who LIKE 'panel%'").fetchone() == (0,)
     db.close()
-
-
-def _address_of_this_machine() -> str | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
 
 
 def test_the_page_is_light_and_needs_nothing_from_elsewhere(box: Box, open_page: OpenPage) -> None:

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from host.wire import FAILSAFE, Cv, Note, Ping, Refused, Status, Welcome
+from host.wire import (
+    CAPABILITIES,
+    CONFIGURE_KEYS,
+    FAILSAFE,
+    LED_DARK,
+    LED_LIT,
+    LED_OWN,
+    Configure,
+    Cv,
+    Hello,
+    Note,
+    Ping,
+    Refused,
+    Status,
+    Welcome,
+)
 from tests.sim.conftest import Bench
 from tests.sim.simulator import CYCLES_PER_US, GATE_PINS, LED_PIN, LockStepHost
 
@@ -99,3 +114,34 @@ def test_a_living_host_keeps_its_gates(bench: Bench) -> None:
         bench.host.send(Ping(token))
         bench.host.run_us(100_000)
     assert bench.sim.gates() == (True,) * 4
+
+
+def test_the_led_tells_what_the_host_says_while_the_host_is_there(bench: Bench) -> None:
+    welcome = bench.open()
+    assert welcome.capabilities & CAPABILITIES["led"]
+
+    def led() -> bool:
+        bench.host.run_us(5_000)
+        return bench.sim.levels.get(LED_PIN, False)
+
+    key = CONFIGURE_KEYS["led"]
+    assert led()  # playing
+    for order, lit in (
+        (LED_DARK, False),
+        (LED_LIT, True),
+        (LED_DARK, False),
+        (LED_OWN, True),
+        (LED_DARK, False),
+    ):
+        bench.host.send(Configure(key, 0, order))
+        assert led() is lit
+    bench.host.send(Configure(key, 0, 3))
+    got = bench.host.run_us(5_000)
+    assert [r.message.reason for r in got if isinstance(r.message, Refused)] == [3] and not led()
+    bench.host.send(Hello())  # another host knows nothing of it
+    assert led()
+    bench.host.send(Configure(key, 0, LED_DARK))
+    assert not led()
+    began = bench.sim.cycle
+    bench.host.run_us(1_800_000)  # silence: the board's own state counts again
+    assert len([p for p in bench.sim.pins if p.pin == LED_PIN and p.cycle > began]) >= 2

@@ -11,7 +11,7 @@ export function pair(dialog, live) {
   const says = make("p", "says", "");
   says.setAttribute("role", "alert");
   const go = make("button", "good", "Pair");
-  form.append(make("h2", "", "Pair this device"), make("p", "", "Type the six digits that noonsong shows in its terminal."), field, says, go);
+  form.append(make("h2", "", "Pair this device"), make("p", "", "Type the six digits that noonsong shows in its terminal."), make("p", "more", "No screen there? The light on its board tells them, over and over: after a long light, each digit as so many blinks (ten for a zero), with a pause between."), field, says, go);
   form.onsubmit = async (event) => {
     event.preventDefault();
     const answer = await fetch("/pair", { method: "POST", body: field.value.trim() });
