@@ -145,8 +145,7 @@ class PulseClock:
         if self._armed or self._follower.heard == 0:
             return f"waiting for the first pulse of {self.name}"
         if not self._alive:
-            silent_s = now_s - self._follower.arrived_s
-            return f"no pulse of {self.name} for {silent_s:.0f} s"
+            return f"no pulse of {self.name} any more"
         return f"following {self.name}, {self.tempo_bpm:.1f} bpm"
 
     def update(self, now_s: float) -> None:

@@ -7,26 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from host.board import Board
+from host.conductor import INTERNAL, ClockStatus
+from host.inputs.inputs import Inputs
 from host.instrument import Instrument
 from host.outputs.base import Output
 
 LATE_S = 0.01  # listeners hear it from about there
 LASTING_S = 15.0  # how long what happens in moments is shown
+CLOCK_PATIENCE_S = 1.0  # a clock that was chosen just now may take so long to be heard
+
+# What to do when a clock that is to be followed is not there, besides following none.
+CLOCK_ADVICE = {
+    "midi": "start it where it comes from (clock.midi_port under Settings says which port that is)",
+    "gate": 'patch it into the board (board.gate_inputs under Settings says which input is "clock")',
+}
 
 
 class Health:
     """Looks at an instrument now and then."""
 
-    def __init__(self, instrument: Instrument, board: Board | None, notices: Sequence[str]) -> None:
+    def __init__(
+        self, instrument: Instrument, board: Board | None, inputs: Inputs, notices: Sequence[str]
+    ) -> None:
         """`board`: None when it is played without one. `notices`: sentences for the player, growing."""
         self._instrument = instrument
         self._board = board
+        self._inputs = inputs
         self._notices = notices
         self._had_board = False
         self._had_outputs: set[int] = set()
         self._counts: dict[str, int] = {}
         self._happened_s: dict[str, float] = {}
         self._worst_late_s = 0.0
+        self._led_s = instrument.now_s()  # when the clock was led as it should be, last
 
     def look(self, now_s: float) -> dict[str, Any]:
         """Everything a page shows of it."""
@@ -37,7 +50,11 @@ class Health:
             self._happened_s["late"] = now_s
             self._worst_late_s = late_s
         until = instrument.resting_until
+        clock = performance.clock_status(now_s)
+        midi = self._inputs.midi
         return {
+            "clock": {"source": clock.source, "well": self._led(clock, now_s), "says": clock.sentence},
+            "inputs": ([midi.state] if midi is not None else []) + self._osc(),
             "outputs": [{"says": output.state, "well": _well(output)} for output in instrument.outputs],
             "board": self._board_state(),
             "notes": scheduler.sent_notes,
@@ -48,11 +65,23 @@ class Health:
             "stalls": performance.stalls,
             "resting": instrument.resting,
             "until": f"{until:%a %H:%M}" if until else "",
-            "faults": self._faults(now_s),
+            "faults": self._faults(clock, now_s),
             "notices": list(self._notices[-5:]),
         }
 
-    def _faults(self, now_s: float) -> list[str]:
+    def _led(self, clock: ClockStatus, now_s: float) -> bool:
+        """Whether time is led by whom the player chose, or stands because the player wants it to."""
+        instrument = self._instrument
+        stands = instrument.resting or instrument.waiting or instrument.performance.asked["freeze"]
+        if clock.source == INTERNAL or stands or (clock.following and clock.running):
+            self._led_s = now_s
+        return now_s - self._led_s < CLOCK_PATIENCE_S
+
+    def _osc(self) -> list[str]:
+        osc = self._inputs.osc
+        return [f"OSC on {osc.address[0]}, port {osc.address[1]}"] if osc is not None else []
+
+    def _faults(self, clock: ClockStatus, now_s: float) -> list[str]:
         instrument = self._instrument
         performance, scheduler = instrument.performance, instrument.scheduler
         faults = []
@@ -65,6 +94,12 @@ class Health:
                 faults.append(f"{_sentence(output.state)}: plug it in, and the notes go there again.")
         if self._had_board and self._board is not None and not self._board.status().connected:
             faults.append(self._board.status().sentence)
+        if not self._led(clock, now_s):
+            advice = f": {CLOCK_ADVICE[clock.source]}" if clock.source in CLOCK_ADVICE else ""
+            faults.append(f"{_sentence(clock.sentence)}{advice}, or set the control clock to internal.")
+        for name, source in (("midi in", self._inputs.midi), ("osc", self._inputs.osc)):
+            if source is not None and self._grew(name, source.faults, now_s):
+                faults.append(f"{_sentence(source.last_fault)}.")
         if performance.journal_fault:
             faults.append(_sentence(performance.journal_fault) + ".")
         if self._grew("stalls", performance.stalls, now_s):

@@ -75,7 +75,7 @@ class Link:
         self._say = say
         self._weighing = Weighing(instrument.performance.player, engine)
         self._snapshots = Snapshots(instrument.performance, table)
-        self._health = Health(instrument, board, notices)
+        self._health = Health(instrument, board, inputs, notices)
         self._replay = Replay(instrument)
         self._light = CodeLight(board, instrument.now_s)
         self._desk = Desk(instrument, table, presets, self._replay, board, inputs, file)

@@ -254,6 +254,16 @@ def test_rest_wake_and_loved_moments(box: Box, open_page: OpenPage) -> None:
     wait_until(lambda: tick_of(page) > stood + 6, "awake")
 
 
+def test_a_clock_that_is_not_there_is_said_and_gone_when_another_leads(box: Box, open_page: OpenPage) -> None:
+    page = open_page(box.url)
+    page.get_by_role("combobox", name="clock").select_option("gate")
+    expect(page.locator("#faults")).to_contain_text("Waiting for the first pulse of the clock input")
+    expect(page.locator("#faults")).to_contain_text("patch it into the board")
+    page.get_by_role("combobox", name="clock").select_option("internal")
+    expect(page.locator("#faults")).to_be_empty()
+    expect(page.locator("#state")).to_contain_text("Clockinternal")
+
+
 def test_tapping_a_tempo(box: Box, open_page: OpenPage) -> None:
     page = open_page(box.url)
     page.evaluate(

@@ -52,6 +52,8 @@ export class State {
       [state.board.connected ? "well" : "none", "Board", state.board.connected ? state.board.says : "not connected", state.board.says],
       ...state.outputs.map((output) => [output.well ? "well" : "none", "Out", output.says, output.says]),
       ...(state.outputs.length ? [] : [["none", "Out", "nobody: the journal keeps it", "no MIDI port and no recording"]]),
+      ...state.inputs.map((says) => ["", "In", says.replace("listening to ", ""), says]),
+      [state.clock.well ? "well" : "bad", "Clock", state.clock.says || state.clock.source, "whose time the piece follows"],
       [state.late_ms < 10 ? "well" : "bad", "Late", `${state.late_ms.toFixed(1)} ms`, `worst since the start: ${state.worst_late_ms} ms`],
       ["", "Ahead", `${state.planned} notes`, "planned, not yet final"],
       ["", "Queue", String(state.queue), "events that wait for their time"],
