@@ -26,10 +26,17 @@ PATIENCE_MS = 40_000
 class Box:
     """`noonsong play` with its panel; notes of noise, no MIDI, no board unless asked for."""
 
-    def __init__(self, weights: Path, folder: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        folder: Path,
+        *options: str,
+        port: int = 0,
+        program: tuple[str, ...] = ("host", "play"),
+    ) -> None:
         self.journal = folder / "journal.sqlite"
         self.said = ""
-        command = [sys.executable, "-W", "error", "-m", "host", "play", "--panel-port", str(port)]
+        command = [sys.executable, "-W", "error", "-m", *program, "--panel-port", str(port)]
         command += ["--port", "none", "--weights", str(weights), "--journal", str(self.journal), "--json"]
         if "--board" not in options:
             command += ["--board", "none"]
