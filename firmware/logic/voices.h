@@ -10,8 +10,8 @@ constexpr uint8_t kVoices = 4;
 constexpr uint8_t kQueueSize = 32;
 
 // What an ATmega328P needs from the look at the clock to the gates' pins, and to the middle of four voltages.
-constexpr uint8_t kGateDelayUs = 20;
-constexpr uint8_t kCvDelayUs = 50;
+constexpr uint8_t kGateDelayUs = 26;
+constexpr uint8_t kCvDelayUs = 52;
 // Events are begun one at a time, 70 us each: so much sooner, four that are due together are all in time.
 constexpr uint16_t kBeginMarginUs = 300;
 // Room before the settling time in which four voltages can be written and their gates be planned.
@@ -82,10 +82,8 @@ class Voices {
   void ReleaseAll() {
     Lock lock;
     queue_.Clear();
-    for (uint8_t i = 0; i < kVoices; ++i) {
-      voices_[i].stage = Stage::kIdle;
-      levels_[i].planned = false;
-    }
+    for (uint8_t i = 0; i < kVoices; ++i) voices_[i].stage = Stage::kIdle;
+    levels_planned_ = 0;
     const uint32_t now_us = Out::NowUs();
     for (uint8_t i = 0; i < kVoices; ++i) {
       if (gates_ & (1 << i)) voices_[i].low_since_us = now_us;
@@ -97,7 +95,7 @@ class Voices {
   void WriteNow(uint8_t channel, uint16_t dac_code) {
     Lock lock;
     glides_[channel].active = false;
-    levels_[channel].planned = false;
+    levels_planned_ &= static_cast<uint8_t>(~(1 << channel));
     codes_[channel] = dac_code;
     Out::WriteDac(channel, dac_code);
   }
@@ -169,7 +167,6 @@ class Voices {
     uint32_t next_us = 0;
     uint16_t dac_code = 0;
     uint16_t slew_ms = 0;
-    bool planned = false;
   };
 
   uint16_t Lead(const Event& event) const {
@@ -229,9 +226,10 @@ class Voices {
     uint8_t levels = 0;
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
       if (voices_[i].stage == Stage::kCv && IsDue(voices_[i].next_us, now_us)) notes |= bit;
-      if (levels_[i].planned && IsDue(levels_[i].next_us, now_us)) levels |= bit;
+      if ((levels_planned_ & bit) && IsDue(levels_[i].next_us, now_us)) levels |= bit;
     }
     if ((notes | levels) == 0) return;
+    levels_planned_ &= static_cast<uint8_t>(~levels);
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
       if (notes & bit) {
         if (voices_[i].slew_ms == 0) Out::WriteDac(i, voices_[i].dac_code);
@@ -241,10 +239,7 @@ class Voices {
     }
     const uint32_t settled_us = Out::NowUs() + timing_.settle_us + 1;  // 1: the clock rounds down
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
-      if (levels & bit) {
-        levels_[i].planned = false;
-        NoteCv(i, levels_[i].dac_code, levels_[i].slew_ms, now_us);
-      }
+      if (levels & bit) NoteCv(i, levels_[i].dac_code, levels_[i].slew_ms, now_us);
       if (notes & bit) {
         NoteCv(i, voices_[i].dac_code, voices_[i].slew_ms, now_us);
         PlanGateOn(voices_[i], settled_us);
@@ -299,14 +294,15 @@ class Voices {
   void PlanLevel(const Event& event, uint32_t due_us, uint32_t now_us) {
     CountLate(due_us, now_us);
     Level& level = levels_[event.channel];
-    if (level.planned) {  // two so near each other: the first a little early, rather than never
+    const uint8_t bit = static_cast<uint8_t>(1 << event.channel);
+    if (levels_planned_ & bit) {  // two so near each other: the first a little early, rather than never
       if (level.slew_ms == 0) Out::WriteDac(event.channel, level.dac_code);
       NoteCv(event.channel, level.dac_code, level.slew_ms, now_us);
     }
     level.next_us = due_us + kGateDelayUs - kCvDelayUs;
     level.dac_code = event.dac_code;
     level.slew_ms = event.slew_ms;
-    level.planned = true;
+    levels_planned_ |= bit;
   }
 
   // Ends what was due before, be it still to begin, and nothing that is due at the same time or later.
@@ -345,7 +341,7 @@ class Voices {
     if (!queue_.Empty() && IsDue(queue_.Head().start_us, next_us)) next_us = queue_.Head().start_us;
     for (uint8_t i = 0; i < kVoices; ++i) {
       if (voices_[i].stage != Stage::kIdle && IsDue(voices_[i].next_us, next_us)) next_us = voices_[i].next_us;
-      if (levels_[i].planned && IsDue(levels_[i].next_us, next_us)) next_us = levels_[i].next_us;
+      if ((levels_planned_ & (1 << i)) && IsDue(levels_[i].next_us, next_us)) next_us = levels_[i].next_us;
     }
     return next_us;
   }
@@ -356,6 +352,7 @@ class Voices {
   uint32_t next_us_ = 0;
   Voice voices_[kVoices];
   Level levels_[kVoices];
+  uint8_t levels_planned_ = 0;  // a bit each
   Glide glides_[kVoices] = {};
   uint16_t codes_[kVoices] = {};
   volatile uint8_t gates_ = 0;

@@ -149,9 +149,8 @@ def test_a_voltage_beats_the_clock(rig: Callable[..., Rig]) -> None:
     gates = [ms for ms, high in r.gates(2) if high]
     assert len(begun) == len(ended) == len(gates) == 12
     for high_ms, low_ms, gate_ms in zip(begun, ended, gates, strict=True):
-        assert high_ms - gate_ms == pytest.approx(0, abs=0.05) and low_ms - high_ms == pytest.approx(
-            5, abs=0.05
-        )
+        assert high_ms - gate_ms == pytest.approx(0, abs=LOADED_MS)
+        assert low_ms - high_ms == pytest.approx(5, abs=LOADED_MS)
     assert [code for _, code in r.codes(2)] == [4000, 0]
 
 

@@ -182,3 +182,35 @@ def test_gates_that_fall_together_are_in_time_and_a_note_is_as_short_as_asked(be
     }
     for channel, pin in enumerate(GATE_PINS):
         assert falls[pin] == pytest.approx(400 if channel == 3 else 10_000, abs=30)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_voltages_without_gates_are_in_time_together(bench: Bench, levels: int) -> None:
+    """Four at one time, beside notes on the channels that are left, and pulses of a voltage after one another."""
+    bench.open()
+    errors: list[float] = []
+    for turn in range(20):
+        due = bench.now_us + 30_000
+        seen = len(bench.sim.dac_writes)
+        for channel in range(levels):
+            bench.host.send(Cv(channel, due, 16_000 + 16 * turn))
+            bench.host.send(Cv(channel, due + 2_000, 0))
+        for channel in range(levels, 4):
+            bench.host.send(Note(channel, 0, due, 1600 * channel + 16 * turn))
+        bench.host.run_us(50_000)
+        for channel in range(levels):
+            writes = [w for w in bench.sim.dac_writes[seen:] if w.channel == channel]
+            assert [w.dac_code for w in writes] == [1000 + turn, 0]
+            errors += [bench.sim.board_us(w.cycle) - due - 2_000 * k for k, w in enumerate(writes)]
+    assert max(map(abs, errors)) <= 30
+    status = [r.message for r in bench.keep(200_000) if isinstance(r.message, Status)][-1]
+    assert status.late == 0
+
+
+def test_of_two_voltages_at_nearly_the_same_time_the_later_stays(bench: Bench) -> None:
+    bench.open()
+    due = bench.now_us + 30_000
+    bench.host.send(Cv(0, due, 16_000))
+    bench.host.send(Cv(0, due + 100, 32_000))
+    bench.host.run_us(50_000)
+    assert [w.dac_code for w in bench.sim.dac_writes if w.channel == 0][-2:] == [1000, 2000]

@@ -42,10 +42,10 @@ def _sweep(bench: Bench) -> dict[int, dict[int, int]]:
     for first in range(0, len(levels), 3):
         asked = [(channel, level) for level in levels[first : first + 3] for channel in range(4)]
         bench.sim.dac_writes.clear()
-        due = bench.now_us + 3_900
+        due = bench.now_us + 4_500
         for order, (channel, level) in enumerate(asked):
             bench.host.send(Cv(channel, due + order * 60, level))
-        bench.host.run_us(5_000)
+        bench.host.run_us(5_600)
         assert len(bench.sim.dac_writes) == len(asked)
         for (channel, level), write in zip(asked, bench.sim.dac_writes, strict=True):
             assert write.channel == channel
@@ -60,7 +60,7 @@ def test_every_pitch_within_a_step(bench: Bench, calibrated: bool) -> None:
     if calibrated:
         for channel, table in enumerate(tables):
             bench.host.send(WriteCalibration(channel, *table))
-        bench.host.run_us(5_000)
+        bench.host.run_us(5_600)
     found = _sweep(bench)
     worst = 0.0
     for channel, codes in found.items():
@@ -81,7 +81,7 @@ def test_calibration_survives_a_reset_and_damage_falls_back(bench: Bench) -> Non
     bench.host = LockStepHost(bench.sim)
     assert bench.open().calibration == 1
     bench.host.send(ReadCalibration(2))
-    got = bench.host.run_us(5_000)
+    got = bench.host.run_us(5_600)
     assert [r.message for r in got if isinstance(r.message, Calibration)] == [
         Calibration(2, 1, 1, -2, 3, -4, 5)
     ]
@@ -92,7 +92,7 @@ def test_calibration_survives_a_reset_and_damage_falls_back(bench: Bench) -> Non
     bench.host = LockStepHost(bench.sim)
     assert bench.open().calibration == 2
     bench.host.send(ReadCalibration(2))
-    got = bench.host.run_us(5_000)
+    got = bench.host.run_us(5_600)
     assert [r.message for r in got if isinstance(r.message, Calibration)] == [
         Calibration(2, 2, 0, 0, 0, 0, 0)
     ]
@@ -103,7 +103,7 @@ def test_events_are_on_time_while_the_eeprom_is_written(bench: Bench) -> None:
     for channel, table in enumerate(TABLES):
         bench.host.send(WriteCalibration(channel, *table))
     bench.host.send(SaveCalibration(0))
-    bench.host.run_us(5_000)
+    bench.host.run_us(5_600)
     dues = []
     for i in range(20):
         due = bench.now_us + 5_000
