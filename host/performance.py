@@ -17,6 +17,7 @@ from host.clocks.source import Source
 from host.conductor import INTERNAL, ClockStatus, Conductor, Placement
 from host.controls import Control
 from host.events import Heard, Move, NoteOn, Spelled
+from host.heard_keys import HeardKeys
 from host.journal import Journal, Past
 from host.player import Player
 from host.pulses_out import PulsesOut
@@ -32,8 +33,7 @@ START_S = 0.1  # from start to the first note: time to plan what follows it
 LONGEST_CATCH_UP_S = 0.25
 MAX_WAITING_MOVES = 1024
 MAX_WAITING_STEPS = 64
-MAX_WAITING_KEYS = 64
-GATHER_S = 0.012  # keys pressed so near to each other are one chord
+BRIEF_LOOKAHEAD_TICKS = 2 * PPQN  # while somebody plays keys, for every one of them ends the plan
 ENDS_AGAIN = 0.02  # a tempo so much different moves the ends of the notes that sound
 TEMPO_TOLD = 0.01  # a followed tempo so much different is written to the journal, and shown as the control's
 TELL_TEMPO_S = 1.0
@@ -73,12 +73,12 @@ class Performance:
         self.wakeup = threading.Event()  # set when a step is wanted sooner than it said
         self.journal_fault = ""
         self.refused_moves = 0
+        self.heard_keys = HeardKeys()
         self.stalls = 0
         self._moves: deque[Move] = deque()
         self._marks: deque[tuple[str, int, str]] = deque(maxlen=MAX_WAITING_MOVES)
         self._steps: deque[float] = deque(maxlen=MAX_WAITING_STEPS)
         self._unwritten: deque[Callable[[], None]] = deque(maxlen=MAX_UNWRITTEN)
-        self._heard: deque[Heard] = deque(maxlen=MAX_WAITING_KEYS)
         self._played_scale: int | None = None
         self._wanted_phrase = False
         self._bar_line_s: float | None = None
@@ -141,8 +141,8 @@ class Performance:
         self.wakeup.set()
 
     def hear(self, heard: Heard) -> None:
-        """Take in a key that somebody else pressed just now; from any thread."""
-        self._heard.append(heard)
+        """Take in a key that somebody else pressed just now; from any thread. Too many are refused, and counted."""
+        self.heard_keys.add(heard)
         self.wakeup.set()
 
     def take_scale(self, root: int, intervals: int, who: str) -> None:
@@ -189,7 +189,8 @@ class Performance:
         if self.controls["step"]:
             self._play_steps(now_s)
             return self._next_s(now_s)
-        reach = self.clock.tick_at(now_s) + LOOKAHEAD_TICKS
+        lookahead = BRIEF_LOOKAHEAD_TICKS if self.heard_keys.still_played(now_s) else LOOKAHEAD_TICKS
+        reach = self.clock.tick_at(now_s) + lookahead
         if self.player.planned_tick < reach and not self.player.full:
             self.player.plan_note()
             return now_s
@@ -201,7 +202,8 @@ class Performance:
     def _next_s(self, now_s: float) -> float:
         """When to look again though nothing comes."""
         next_s = now_s + (0.05 if self.pulses_out is None else self.commit_s)
-        return min(next_s, self._heard[0].t_s + GATHER_S) if self._heard else next_s
+        chord_s = self.heard_keys.next_s()
+        return next_s if chord_s is None else min(next_s, chord_s)
 
     def _follow(self, now_s: float) -> None:
         """Let time run or stand, in step with whoever leads it."""
@@ -315,15 +317,11 @@ class Performance:
 
     def _listen(self, now_s: float) -> None:
         """What was heard becomes the past, and the plan is made again after it."""
-        while self._heard and now_s - self._heard[0].t_s >= GATHER_S:
-            first = self._heard.popleft()
-            chord = [first]
-            while self._heard and self._heard[0].t_s - first.t_s < GATHER_S:
-                chord.append(self._heard.popleft())
+        for chord in self.heard_keys.chords(now_s):
             if not self.clock.running:
                 continue  # time stands still: there is no moment at which they could have sounded
             self._make_final(self.player.commit(self.player.final.state.tick), now_s)
-            tick = round(self.clock.tick_at(first.t_s))
+            tick = round(self.clock.tick_at(chord[0].t_s))
             ticks_per_s = self.clock.ticks_per_s
             spelled = self.player.hear(
                 [Note(tick, *h[:3], max(1, round(h.length_s * ticks_per_s))) for h in chord]

@@ -111,6 +111,8 @@ class Health:
             )
         if self._grew("refused", scheduler.refused_notes, now_s):
             faults.append("More notes than can be kept wait for their time: lower density or thickness.")
+        if self._grew("keys", performance.heard_keys.refused, now_s):
+            faults.append("More keys come in than two hands can play: name the keyboard in [inputs], or none.")
         if self._grew("moves", performance.refused_moves, now_s):
             faults.append("Controls move faster than they can be followed: look for one that jitters.")
         return faults

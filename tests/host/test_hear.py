@@ -2,14 +2,16 @@
 
 import random
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from host.events import Heard, Move, NoteOn
-from host.performance import GATHER_S
+from host.heard_keys import GATHER_S, MOST_PER_S
 from host.scales import SCALES, bits_of
 from model import tokens
+from model.conditioning import SideInput
 from model.tokens import DRUMS, Note
 from tests.host.playing import TABLE, Stage, new_player
 from tests.host.replay import replayed
@@ -161,3 +163,40 @@ def test_the_box_keeps_its_own_density_beside_a_player(small_weights: Path, tmp_
 
     alone, beside = onsets(tmp_path / "alone", None), onsets(tmp_path / "beside", 0.2)
     assert 0.7 * alone < beside < 1.4 * alone
+
+
+def test_a_flood_of_keys_is_bounded_and_starves_nobody(small_weights: Path, tmp_path: Path) -> None:
+    """A file poured into the keyboard's port, 500 keys a second: few are read, the box plays its own on time."""
+
+    def play(folder: Path, keys_per_step: int) -> tuple[Stage, int, int]:
+        stage = Stage(small_weights, folder, density=4.0)
+        read = 0
+        step, prefill = stage.engine.step, stage.engine.prefill
+
+        def counted_step(token: int, side: SideInput) -> None:
+            nonlocal read
+            read += 1
+            step(token, side)
+
+        def counted_prefill(tokens: Sequence[int], sides: Sequence[SideInput]) -> None:
+            nonlocal read
+            read += len(tokens)
+            prefill(tokens, sides)
+
+        stage.engine.step, stage.engine.prefill = counted_step, counted_prefill  # type: ignore[method-assign]
+        for turn in range(400):
+            for key in range(keys_per_step):
+                pitch = 36 + (turn * 5 + key * 7) % 48
+                stage.performance.hear(Heard(2, pitch, 90, 0.1, stage.now_s))
+            stage.run(0.01)
+        return stage, read, len({due_s for due_s, e in stage.heard.events if isinstance(e, NoteOn)})
+
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "flooded").mkdir()
+    _, _, alone = play(tmp_path / "alone", 0)
+    stage, read, beside = play(tmp_path / "flooded", 5)
+    heard = len(heard_rows(tmp_path / "flooded"))
+    assert MOST_PER_S * 3 < heard <= MOST_PER_S * 5
+    assert stage.performance.heard_keys.refused >= 2000 - heard - 64
+    assert 0.6 * alone < beside < 1.5 * alone and stage.scheduler.worst_late_s < 0.002
+    assert read < 30_000
