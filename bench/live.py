@@ -6,7 +6,6 @@ of its own: how late that is, this machine makes everybody.
 """
 
 import argparse
-import bisect
 import contextlib
 import json
 import os
@@ -19,19 +18,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from bench import live_stage as stage
+from bench.live_figures import Trial, gate_errors, percentile, phases, reactions, spin_table, table
+from bench.live_gear import CONTROLLER, SECOND, SYNTH, Gear
 from host.instrument import PRIORITY
 from host.priority import ordinary, real_time_for_all
 from model.errors import NoonsongError
 
-if TYPE_CHECKING:
-    from tests.host.jack import Receiver
-
-SYNTH, SECOND, CONTROLLER = "bench-synth", "bench-second", "bench-controller"
 SPIN_MS = 0.4
-CLOCK_JITTER_S, RAMP_S, SETTLED_PULSES = 0.002, 20.0, 48
+CLOCK_JITTER_S, RAMP_S = 0.002, 20.0
 SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
 CONFIG = f"""
 [play]
@@ -68,96 +65,6 @@ gates = ["gate 1", "trigger drums", "gate 3", "clock"]
 """,
 }
 SOAK = ["density=8", "temperature=1.2"]
-Distributions = dict[str, list[float]]  # milliseconds
-
-
-class Trial(NamedTuple):
-    """A turn of the knob or a CC, at a monotonic time."""
-
-    by: str
-    at_s: float
-
-
-class Gear:
-    """A synthesizer, a controller and a board to play to."""
-
-    def __init__(self, folder: Path) -> None:
-        from tests.host.jack import Receiver, Sender
-        from tests.sim.sim_board import SimBoard
-
-        self.synths, self.controller = [Receiver(SYNTH), Receiver(SECOND)], Sender(CONTROLLER)
-        self.synths[1].port.ignore_types(timing=False)
-        self.board = SimBoard(link=folder / "board")
-        self.board.set_knob(0, 0.5)
-        self.ons = self.offs = self.doubled = self.stray = 0
-        self.rises = self.falls = 0
-        self.words_s: list[float] = []  # when a voltage was written, monotonic
-        self.gates_s: list[tuple[float, int]] = []  # when a gate rose, and which
-        self.codes = [0, 0, 0, 0]  # what the converters were last told
-        self.clocks = 0
-        self._held: set[tuple[int, int, int]] = set()
-
-    def turn(self, position: float) -> float:
-        """Turn the knob; returns when."""
-        self.board.set_knob(0, position)
-        return time.monotonic()
-
-    def send_cc(self, position: float) -> float:
-        """Move the controller; returns when."""
-        now_s = time.monotonic()
-        self.controller.send(0xB0, 21, round(position * 127))
-        return now_s
-
-    def listen(self, keep: bool = True) -> None:
-        """Take what has arrived since the last time. Call at least once a second."""
-        for synth, receiver in enumerate(self.synths):
-            self._hear(synth, receiver)
-        with self.board._lock:
-            sim, now_s = self.board.sim, time.monotonic()
-            now_cycle = self.board.cycle_at(now_s)
-            writes, pins = sim.dac_writes[:], sim.pins[:]
-            sim.dac_writes.clear()
-            sim.pins.clear()
-        for write in writes:
-            self.codes[write.channel] = write.dac_code
-        gates = [pin for pin in pins if 4 <= pin.pin <= 7]
-        self.rises += sum(pin.high for pin in gates)
-        self.falls += sum(not pin.high for pin in gates)
-        if keep:
-            self.words_s += [now_s + (w.cycle - now_cycle) / 16e6 for w in writes]
-            self.gates_s += [(now_s + (p.cycle - now_cycle) / 16e6, p.pin - 4) for p in gates if p.high]
-
-    @property
-    def held_notes(self) -> int:
-        """Notes that the synthesizer still sounds."""
-        return len(self._held)
-
-    @property
-    def open_gates(self) -> int:
-        """Gates that the board holds."""
-        return sum(self.board.sim.gates())
-
-    def close(self) -> None:
-        """Pack up."""
-        for synth in self.synths:
-            synth.close()
-        self.controller.close()
-        self.board.close()
-
-    def _hear(self, synth: int, receiver: "Receiver") -> None:
-        receiver.drain()
-        messages, receiver.all = receiver.all, []
-        self.clocks += messages.count([0xF8])
-        for status, note, velocity in (m for m in messages if len(m) == 3 and m[0] & 0xE0 == 0x80):
-            key = (synth, status & 0x0F, note)
-            if status & 0x10 and velocity:
-                self.ons += 1
-                self.doubled += key in self._held
-                self._held.add(key)
-            else:
-                self.offs += 1
-                self.stray += key not in self._held
-                self._held.discard(key)
 
 
 def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> dict[str, Any]:
@@ -175,8 +82,8 @@ def measure(weights: Path | None, seconds: float, busy: bool, seed: int = 1) -> 
         _listen_for(gear, 1.0)
 
     found = _play(weights, seconds, busy, ["density=4", "temperature=1"], perform)
-    found["distributions"] |= _reactions(trials, found["noted"], found["gear"].words_s)
-    found["distributions"]["gate at the board"] = _gate_errors(found["noted"], found["gear"].gates_s)
+    found["distributions"] |= reactions(trials, found["noted"], found["gear"].words_s)
+    found["distributions"]["gate at the board"] = gate_errors(found["noted"], found["gear"].gates_s)
     return _reported(found)
 
 
@@ -206,19 +113,8 @@ def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> d
     found = _play(weights, seconds, busy, ["density=4", "clock=midi"], perform)
     noted = found["noted"]
     found["distributions"]["clock as sent"] = off_ms
-    found["distributions"]["clock to note"] = _phases(noted, pulses_s)
+    found["distributions"]["clock to note"] = phases(noted, pulses_s)
     return _reported(found)
-
-
-def _phases(noted: dict[str, Any], pulses_s: Sequence[float]) -> list[float]:
-    """How far each note is from the nearest pulse, in ms, less the way that all take."""
-    errors = []
-    for due_s, late_s in zip(noted["due_s"], noted["late_s"], strict=True):
-        at = bisect.bisect(pulses_s, due_s + late_s)
-        if SETTLED_PULSES < at < len(pulses_s):
-            errors.append(min((1000 * (due_s + late_s - p) for p in pulses_s[at - 1 : at + 1]), key=abs))
-    middle = statistics.median(errors) if errors else 0.0
-    return [abs(error - middle) for error in errors]
 
 
 def spins(weights: Path | None, seconds: float, busy: bool) -> dict[float, dict[str, float]]:
@@ -322,50 +218,6 @@ def _listen_until(gear: Gear, end_s: float, keep: bool = True) -> None:
         gear.listen(keep)
 
 
-def _reactions(trials: Sequence[Trial], noted: dict[str, Any], words_s: Sequence[float]) -> Distributions:
-    """From a turn to the first note that it changed, less the time that this note had to wait for its own
-    moment: when the note was planned, and how late it then left.
-    """
-    sent = dict(zip(noted["due_s"], noted["late_s"], strict=True))
-    found: Distributions = {}
-
-    def add(name: str, seconds: float) -> None:
-        found.setdefault(name, []).append(1000 * seconds)
-
-    ends_s = [trial.at_s for trial in trials[1:]] + [float("inf")]
-    for trial, end_s in zip(trials, ends_s, strict=True):
-        plans = [p for p in noted["plans"] if trial.at_s <= p["moved_s"] < end_s]
-        if not plans:
-            add(f"{trial.by} unheard", 0.0)
-            continue
-        add(f"{trial.by} to the plan", plans[0]["planned_s"] - trial.at_s)
-        # A knob on its way moves the control more than once: what is heard was planned at the last.
-        heard = next((p for p in plans if "due_s" in p), None)
-        if heard is None:
-            continue
-        reaction_s, due_s = heard["planned_s"] - trial.at_s, heard["due_s"]
-        if due_s in sent:
-            add(f"{trial.by} to MIDI", reaction_s + sent[due_s])
-        word_s = next((w for w in words_s if abs(w - due_s) < 0.005), None)
-        if word_s is not None:
-            add(f"{trial.by} to SPI", reaction_s + word_s - due_s)
-    return found
-
-
-def _gate_errors(noted: dict[str, Any], gates_s: Sequence[tuple[float, int]]) -> list[float]:
-    """Gates at the board against the times asked for, less their common delay."""
-    errors = []
-    rises: dict[int, list[float]] = {}
-    for at_s, channel in gates_s:
-        rises.setdefault(channel, []).append(at_s)
-    for due_s, channel in noted["board_events"]:
-        near = [at_s for at_s in rises.get(channel, ()) if abs(at_s - due_s) < 0.01]
-        if len(near) == 1:
-            errors.append(1000 * (near[0] - due_s))
-    middle = statistics.median(errors) if errors else 0.0
-    return [abs(error - middle) for error in errors]
-
-
 def _reported(found: dict[str, Any]) -> dict[str, Any]:
     gear: Gear = found.pop("gear")
     noted = found.pop("noted")
@@ -374,47 +226,6 @@ def _reported(found: dict[str, Any]) -> dict[str, Any]:
         "held_at_end": gear.held_notes, "gate_rises": gear.rises, "gate_falls": gear.falls,
         "open_gates_at_end": gear.open_gates, "codes_at_end": gear.codes, "clocks": gear.clocks, "board": noted["board"],
     }  # fmt: skip
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so large a share does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def table(figures: dict[str, Any]) -> str:
-    """For people."""
-    lines = [
-        f"{'both cores busy' if figures['busy'] else 'nothing else started'}: {figures['seconds']:.0f} s, the"
-        f" player took {100 * figures['player_cores']:.1f} % of a core and {figures['resident_bytes'] / 1e6:.0f}"
-        f" MB; all programs together {figures['machine_cores']:.2f} of {os.cpu_count()} cores",
-        f"{'milliseconds':26}{'count':>8}{'median':>10}{'99 %':>10}{'worst':>10}",
-    ]
-    for name, values in figures["distributions"].items():
-        if values:
-            cells = (statistics.median(values), percentile(values, 0.99), max(values))
-            lines.append(f"{name:26}{len(values):8}" + "".join(f"{cell:10.3f}" for cell in cells))
-    lines.append(
-        f"  MIDI: {figures['note_ons']} on, {figures['note_offs']} off, {figures['doubled']} struck while held,"
-        f" {figures['stray']} ends of nothing, {figures['held_at_end']} held at the end"
-    )
-    lines.append(
-        f"  gates: {figures['gate_rises']} opened, {figures['gate_falls']} closed,"
-        f" {figures['open_gates_at_end']} open at the end; converters at {figures['codes_at_end']};"
-        f" {figures['clocks']} clock messages; chip behind by at most {figures['board_lag_ms']:.1f} ms;"
-        f" board: {figures['board']}"
-    )
-    lines.append(f"  player: {figures['report']}")
-    return "\n".join(lines)
-
-
-def spin_table(found: dict[float, dict[str, float]]) -> str:
-    """For people."""
-    lines = [f"{'spin ms':>8}{'% of a core':>14}{'median ms':>12}{'99 % ms':>10}{'do-nothing 99 %':>18}"]
-    for spin_ms, row in found.items():
-        cells = f"{row['median_ms']:12.3f}{row['p99_ms']:10.3f}{row['do_nothing_p99_ms']:18.3f}"
-        lines.append(f"{spin_ms:8.1f}{100 * row['cores']:14.1f}{cells}")
-    return "\n".join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from host import cli
 from host.board import Board
+from host.board_events import CvLevel
 from host.events import NoteOn
 from host.outputs.midi import MidiOutput
 from host.performance import Performance
@@ -87,7 +88,7 @@ def install(record: Record) -> None:
         add(self, notes)
 
     def timed_schedule(self: Any, event: Any, due_s: float) -> None:
-        if getattr(event, "high", True):
+        if not isinstance(event, CvLevel) and getattr(event, "high", True):
             at = record.gates % MOST
             record.gate_due_s[at], record.gate_channel[at] = due_s, event.channel
             record.gates += 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import live
+from bench import live, live_figures
 
 
 def noted(**more):
@@ -18,8 +18,8 @@ def test_a_reaction_leaves_out_the_wait_for_the_notes_own_time() -> None:
                {"moved_s": 2.004, "planned_s": 2.005, "due_s": 2.5}],
         due_s=[1.5, 2.5], late_s=[0.001, 0.002],
     )  # fmt: skip
-    trials = [live.Trial("knob", 1.0), live.Trial("CC", 2.0), live.Trial("CC", 5.0)]
-    found = live._reactions(trials, record, [1.5005, 2.4])
+    trials = [live_figures.Trial("knob", 1.0), live_figures.Trial("CC", 2.0), live_figures.Trial("CC", 5.0)]
+    found = live_figures.reactions(trials, record, [1.5005, 2.4])
     assert found == {
         "knob to the plan": [pytest.approx(3)],
         "knob to MIDI": [pytest.approx(5)],
@@ -33,7 +33,7 @@ def test_a_reaction_leaves_out_the_wait_for_the_notes_own_time() -> None:
 def test_gate_errors_are_about_their_middle() -> None:
     record = noted(board_events=[(1.0, 0), (2.0, 1), (3.0, 0), (9.0, 3)])
     rises = [(1.003, 0), (2.004, 1), (3.0035, 0)]
-    assert live._gate_errors(record, rises) == pytest.approx([0.5, 0.5, 0.0])
+    assert live_figures.gate_errors(record, rises) == pytest.approx([0.5, 0.5, 0.0])
 
 
 def test_phases_are_about_the_way_that_all_take() -> None:
@@ -41,12 +41,12 @@ def test_phases_are_about_the_way_that_all_take() -> None:
     record = noted(
         due_s=[0.5, 1.2, 1.4, 1.6], late_s=[0.0, 0.003, 0.004, 0.003]
     )  # the first: not settled yet
-    assert live._phases(record, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
+    assert live_figures.phases(record, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
 
 
 def test_percentiles() -> None:
-    assert live.percentile([3.0, 1.0, 2.0], 0.99) == 3.0
-    assert live.percentile(list(range(1000)), 0.99) == 990
+    assert live_figures.percentile([3.0, 1.0, 2.0], 0.99) == 3.0
+    assert live_figures.percentile(list(range(1000)), 0.99) == 990
 
 
 @pytest.mark.xdist_group("board")
@@ -60,7 +60,7 @@ def test_a_short_run(small_weights: Path, tmp_path: Path, monkeypatch: pytest.Mo
     reacted = figures["distributions"]
     assert reacted["do-nothing loop"] and reacted["MIDI note"]
     assert "knob to the plan" in reacted or "CC to the plan" in reacted
-    assert "median" in live.table(figures)
+    assert "median" in live_figures.table(figures)
     from bench.live_picture import draw
 
     draw({"idle": figures, "soak": figures | {"memory_mb": [(0.0, 40.0), (1.0, 41.0)]}}, tmp_path / "p.png")
