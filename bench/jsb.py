@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `python -m bench.jsb`."""
     parser.add_argument("train", type=Path, help="file whose train part is learnt")
     parser.add_argument("evaluation", type=Path, help="file whose test (or valid) part is measured")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--time", type=int, default=512, help="tokens a sequence")
     parser.add_argument("--width", type=int, default=128)
