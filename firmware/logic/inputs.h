@@ -19,7 +19,7 @@ class Inputs {
     if (!Sender::Busy()) PollAnalog();
     if (!tell) return;
     // A turning knob speaks at most once in this time, always with its newest value.
-    if (now_us - told_us_ >= kTellEveryUs) {
+    if (moved_ != 0 && now_us - told_us_ >= kTellEveryUs) {
       told_us_ = now_us;
       allowed_ |= moved_;
     }

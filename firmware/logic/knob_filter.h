@@ -55,10 +55,12 @@ class KnobFilter {
     } else {
       const int16_t error = static_cast<int16_t>(reading - smooth_);
       const bool far = error >= kFar || error <= -kFar;
-      // One stray reading is noise, a second one the same way is a hand.
-      if (far && far_ && (error < 0) == falling_) {
-        smooth_ = reading;
-        settling_ = kSettlingReadings;
+      // One stray reading is noise and moves nothing, a second one the same way is a hand.
+      if (far) {
+        if (far_ && (error < 0) == falling_) {
+          smooth_ = reading;
+          settling_ = kSettlingReadings;
+        }
       } else if (settling_ != 0) {
         smooth_ = static_cast<uint16_t>(smooth_ + (error >> kMediumShift));
         --settling_;

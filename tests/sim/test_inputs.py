@@ -108,3 +108,17 @@ def test_short_clock_pulses_all_arrive(bench: Bench) -> None:
     edges = [r.message for r in got if isinstance(r.message, GateIn) and r.message.index == 0]
     assert [e.high for e in edges] == [1, 0] * 200
     assert max(abs(edge.time_us - us) for edge, us in zip(edges[::2], rises, strict=True)) <= 10
+
+
+def test_a_turned_knob_is_told_once_and_soon(bench: Bench) -> None:
+    """No step between the old position and the new one: each would have everything planned again."""
+    bench.open()
+    bench.keep(50_000)
+    rng, position = random.Random(1), 512
+    for _ in range(60):
+        bench.host.run_us(rng.uniform(30_000, 40_000))
+        bench.host.send(Ping(0))
+        position = (position + rng.randint(200, 800)) % 1024
+        bench.sim.set_adc(0, position)
+        soon, later = _knobs(bench.host.run_us(2_500)), _knobs(bench.host.run_us(15_000))
+        assert len(soon) == 1 and abs(soon[0].value - position) <= 6 and later == []
