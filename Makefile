@@ -14,7 +14,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) valgrind \
   gcc-avr avr-libc binutils-avr arduino-core-avr simavr libsimavr-dev libelf-dev \
   doctest-dev clang libclang-rt-14-dev \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user qemu-user-static \
-  jackd2 fluidsynth timgm6mb-soundfont chromium
+  jackd2 fluidsynth timgm6mb-soundfont chromium firefox-esr pulseaudio
 
 .PHONY: play test lint format dev packages clean
 

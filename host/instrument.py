@@ -2,6 +2,7 @@
 
 import datetime
 import gc
+import math
 import sqlite3
 import sys
 import threading
@@ -111,6 +112,11 @@ class Instrument:
         """Rest or wake by hand: from any thread, until the day's next wake or rest."""
         self._resting_by_hand = resting_now
         self._rest_or_play()
+
+    def mark(self, kind: str, who: str) -> None:
+        """Keep in the journal that what sounds now is "loved" or "disliked"."""
+        performance = self.performance
+        performance.mark(kind, max(0, math.floor(performance.clock.tick_at(self.now_s()))), who)
 
     def wait_for_past(self, waiting: bool) -> None:
         """Let time stand while the past is played, or go on: from any thread."""

@@ -79,6 +79,11 @@ class MidiPorts:
         """Whether what is open can be kept: a little longer than `alive`."""
         return self.alive or not (self._server is None or self._server.buried)
 
+    @property
+    def known(self) -> tuple[list[str], list[str]]:
+        """Outputs and inputs as they were found last, without asking; for any thread."""
+        return self._outputs, self._inputs
+
     def names(self) -> list[str]:
         """Every output port there is now."""
         if self._can_ask():

@@ -34,9 +34,10 @@ KNOB_KEYS = {
     "p": ("pitch", -1), "P": ("pitch", 1),
     "s": ("source", -1), "S": ("source", 1),
 }  # fmt: skip
+MARK_KEYS = {"l": "loved", "k": "disliked"}
 HELP = (
     "t/T temperature  d/D density  -/+ tempo  c/C chords  s/S source\n"
-    "m meter  space freeze  n new phrase  x panic  q quit"
+    "m meter  space freeze  n new phrase  l loved  k disliked  x panic  q quit"
 )
 COLOURS = ("white", "red", "yellow", "green", "cyan", "blue", "magenta")  # by voice
 
@@ -79,6 +80,8 @@ class Terminal:
         elif key == "m":
             meter = self._table["meter"]
             instrument.move("meter", ((controls["meter"] or 0) + 1) % (meter.high + 1), "keyboard")
+        elif key in MARK_KEYS:
+            instrument.mark(MARK_KEYS[key], "keyboard")
         elif key == "n":
             instrument.performance.begin_phrase()
         elif key == "x":

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from host.commands.devices import open_board, open_door, open_outputs, open_port
 from host.config_file import ConfigFile
 from host.inputs.inputs import Inputs
 from host.instrument import Instrument
+from host.midi_ports import MidiPorts
 from host.outputs.base import Output
 from host.outputs.cv import CvOutput
 from host.performance import Performance
@@ -77,7 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     with _ended_by_signals(instrument):
         try:
             instrument.run()
-            actions = {"phrase": instrument.performance.begin_phrase, "panic": instrument.panic}
+            actions: dict[str, Callable[[], None]] = {
+                "phrase": instrument.performance.begin_phrase,
+                "panic": instrument.panic,
+                "loved": partial(instrument.mark, "loved", "a key"),
+                "disliked": partial(instrument.mark, "disliked", "a key"),
+            }
             performance = instrument.performance
             presets = Presets(path.with_name("presets.json"), loaded.table, say)
             presets.connect(instrument.move, performance.asked)
@@ -93,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             clocks.connect(instrument.performance, instrument.move)
             instrument.watches += [inputs.watch, clocks.watch]
             door = open_door(path, inputs, say)
-            panel = open_panel(loaded, arguments, instrument, board, inputs, presets, path, say)
+            panel = open_panel(loaded, arguments, instrument, board, inputs, ports, presets, path, say)
             if say.stream is not None:
                 instrument.wait(arguments.seconds)
             else:
@@ -182,6 +189,7 @@ def open_panel(
     instrument: Instrument,
     board: Board | None,
     inputs: Inputs,
+    ports: MidiPorts | None,
     presets: Presets,
     journal: Path,
     say: "_Notices",
@@ -203,6 +211,7 @@ def open_panel(
         board,
         presets,
         inputs,
+        ports,
         file,
         settings,
         journal,

@@ -28,6 +28,8 @@ ACTIONS = {
     for name, help in {
         "phrase": "a new phrase: a beginning instead of a continuation",
         "panic": "silence everything",
+        "loved": "mark this moment in the journal as loved",
+        "disliked": "mark this moment as disliked",
         "listen": 'the scale "played" is what is played on the keyboard next',
     }.items()
 }

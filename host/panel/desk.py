@@ -9,6 +9,7 @@ from host.controls import Control
 from host.inputs.inputs import Inputs
 from host.inputs.mapping import TARGETS
 from host.instrument import Instrument
+from host.midi_ports import MidiPorts, bare_name
 from host.panel import requests as ask
 from host.panel.calibrating import Calibrating
 from host.panel.form import Form
@@ -30,6 +31,7 @@ class Desk:
         replay: Replay,
         board: Board | None,
         inputs: Inputs,
+        ports: MidiPorts | None,
         file: ConfigFile,
     ) -> None:
         self._instrument = instrument
@@ -37,6 +39,7 @@ class Desk:
         self._presets = presets
         self._replay = replay
         self._inputs = inputs
+        self._ports = ports
         self._form = Form(file)
         self._calibrating = Calibrating(board) if board is not None else None
         self.restart_wanted = False
@@ -97,11 +100,13 @@ class Desk:
         return None
 
     def _settings(self) -> dict[str, Any]:
+        known = self._ports.known if self._ports is not None else ([], [])
         return {
             "kind": "settings",
             "fields": [field._asdict() for field in self._form.fields()],
             "learnable": [*self._table, *TARGETS],
             "assigned": [[row.control, says] for row, says in self._inputs.rows()],
+            "ports": [sorted({bare_name(name) for name in names}) for names in known],
             "changed": self.changed_settings,
             "board": self._calibrating is not None,
         }

@@ -26,6 +26,7 @@ from host.config_file import ConfigFile
 from host.controls import Control
 from host.inputs.inputs import Inputs
 from host.instrument import PRIORITY, Instrument
+from host.midi_ports import MidiPorts
 from host.panel import pipe
 from host.panel.code_light import CodeLight
 from host.panel.desk import Desk
@@ -58,6 +59,7 @@ class Link:
         board: Board | None,
         presets: Presets,
         inputs: Inputs,
+        ports: MidiPorts | None,
         file: ConfigFile,
         settings: Panel,
         journal: Path,
@@ -78,7 +80,7 @@ class Link:
         self._health = Health(instrument, board, inputs, notices)
         self._replay = Replay(instrument)
         self._light = CodeLight(board, instrument.now_s)
-        self._desk = Desk(instrument, table, presets, self._replay, board, inputs, file)
+        self._desk = Desk(instrument, table, presets, self._replay, board, inputs, ports, file)
         self._watchers = Watchers(0, False, False)
         self._told: dict[str, Any] = {}
         self._answers: deque[bytes] = deque(maxlen=pipe.MAX_WAITING)

@@ -13,8 +13,11 @@ import mido
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from host.config import load_config
+from host.controls import control_table
+from host.presets import Presets
 from tests.panel.conftest import Box, address_of_this_machine, wait_for, wait_for_knob, wait_until
 from tests.panel.test_page import PANEL, tick_of
 from tests.sim.sim_board import SimBoard
@@ -152,6 +155,48 @@ def test_a_knob_of_the_board_learns_to_go_through_the_presets(
             expect(page.locator(".preset[aria-pressed=true]")).to_contain_text(name)
             wait_for_knob(page, "temperature", value)
         expect(page.locator("[data-control=temperature] .who")).to_have_text("preset wild")
+
+
+def test_faders_and_pads_that_speak_osc_mark_moments_and_recall_presets(
+    start_box: StartBox, open_page: OpenPage, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as osc:
+        osc.bind(("127.0.0.1", 0))
+        port = osc.getsockname()[1]
+    config = tmp_path / "own.toml"
+    config.write_text(
+        f"[inputs]\nosc_port = {port}\n"
+        '[[inputs.map]]\ncontrol = "preset"\nby = "osc /fader/1"\n'
+        '[[inputs.map]]\ncontrol = "disliked"\nby = "osc /pad/1"\n'
+    )
+    Presets(tmp_path / "presets.json", control_table(), print).save(4, "five", {"temperature": 0.5})
+    Presets(tmp_path / "presets.json", control_table(), print).save(6, "seven", {"temperature": 0.7})
+    box = start_box("--config", str(config))
+    page = open_page(box.url)
+
+    def send(address: str, value: float) -> None:
+        message = OscMessageBuilder(address)
+        message.add_arg(value)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as osc:
+            osc.sendto(message.build().dgram, ("127.0.0.1", port))
+
+    send("/noonsong/preset", 7)
+    wait_for_knob(page, "temperature", "0.7")
+    for position in (1.0, 0.8, 0.2):
+        send("/fader/1", position)
+    wait_for_knob(page, "temperature", "0.5")
+    send("/noonsong/preset", 9)
+    expect(page.locator("#faults")).to_contain_text("preset 9 is empty")
+    for address in ("/noonsong/loved", "/pad/1"):
+        send(address, 1.0)
+
+    def marks() -> list[tuple[str, str]]:
+        db = sqlite3.connect(box.journal)
+        rows = db.execute("SELECT kind, who FROM marks ORDER BY rowid").fetchall()
+        db.close()
+        return rows
+
+    wait_until(lambda: marks() == [("loved", "a key"), ("disliked", "a key")], "both are kept")
 
 
 def test_another_device_needs_the_code_and_then_a_token(

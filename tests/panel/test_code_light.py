@@ -30,18 +30,21 @@ def lights_s(board: SimBoard, since: int = 0) -> list[tuple[float, float]]:
     ]
 
 
-def digits_of(lights: list[tuple[float, float]]) -> str:
-    """What somebody reads who counts; of the first round that begins with the long light."""
-    long_s = LONG_S / PACE * 0.6
-    first = next(i for i, (_, lasts_s) in enumerate(lights) if lasts_s > long_s)
+def codes_in(lights: list[tuple[float, float]]) -> list[str]:
+    """What somebody reads who counts: of each round, which a long light begins and the next one ends."""
+    rounds: list[str] = []
     counts = [0]
-    for (at_s, lasts_s), (next_s, next_lasts_s) in pairwise(lights[first + 1 :]):
+    begun = False
+    for (at_s, lasts_s), (next_s, _) in pairwise(lights):
+        if lasts_s > LONG_S / PACE * 0.6:
+            if begun:
+                rounds.append("".join(str(count % 10) for count in counts if count))
+            begun, counts = True, [0]
+            continue
         counts[-1] += 1
-        if next_lasts_s > long_s:
-            break
         if next_s - at_s - lasts_s > 2 * BLINK_S / PACE:
             counts.append(0)
-    return "".join(str(count % 10) for count in counts)
+    return rounds
 
 
 def test_each_digit_is_so_many_blinks() -> None:
@@ -57,14 +60,13 @@ def test_the_code_can_be_read_from_the_led_and_goes_when_nobody_waits() -> None:
             assert board.wait_open(20)
             light = CodeLight(board, time.monotonic, PACE)
             since = sim.at(lambda s: s.cycle)
-            long_s = LONG_S / PACE * 0.6
 
-            def again() -> bool:
+            def read() -> bool:
                 light.tell("312014")  # a page that waits asks again and again
-                return [lasts_s > long_s for _, lasts_s in lights_s(sim, since)].count(True) > 1
+                # A busy machine runs the simulated board unevenly: who has miscounted counts once more.
+                return "312014" in codes_in(lights_s(sim, since))
 
-            wait_until(again, "a second round")
-            assert digits_of(lights_s(sim, since)) == "312014"
+            wait_until(read, "the code is told")
             light.tell("")
             wait_until(lambda: _lit(sim), "it is lit again, by itself: playing")
             changes = sim.at(lambda s: len(s.pins))

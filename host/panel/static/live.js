@@ -27,6 +27,7 @@ export class Live extends EventTarget {
 
   connect() {
     clearTimeout(this.retry);
+    this.socket?.close();
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
     this.socket = socket;
     socket.onopen = () => {
@@ -34,7 +35,7 @@ export class Live extends EventTarget {
       this.samples = [];
       for (let n = 0; n < 4; n++) setTimeout(() => this.ping(), n * 60);
     };
-    socket.onmessage = (event) => this.receive(JSON.parse(event.data));
+    socket.onmessage = (event) => socket === this.socket && this.receive(JSON.parse(event.data));
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
       this.tell("away", { code: event.code });

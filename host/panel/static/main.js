@@ -38,10 +38,11 @@ $("weigh").onclick = () => {
   live.ask({ ask: "weigh", on: roll.weighing });
 };
 $("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
-$("sound").onclick = async () => {
-  await sound.switch(!sound.on);
+$("sound").onclick = () => {
+  sound.switch(!sound.on);
   $("sound").setAttribute("aria-pressed", sound.on);
 };
+sound.onsilent = (silent) => state.fault("sound", silent ? "This browser's sound does not start: has this computer a loudspeaker that is switched on, and may the page play?" : "");
 addEventListener("keydown", (event) => press(event, panel, $));
 
 let taps = [];

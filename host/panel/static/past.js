@@ -111,10 +111,9 @@ export class Past {
     this.live.ask({ ask: "play past", name: this.chosen, from_s, beside: this.where.value === "beside" });
   }
 
-  async play_here(from_s) {
+  play_here(from_s) {
     this.stop();
-    if (!this.sound.context) await this.sound.switch(true).then(() => (document.getElementById("sound").ariaPressed = "true"));
-    await this.sound.context.resume();
+    if (!this.sound.on) document.getElementById("sound").click();
     this.sound.wait(true);
     const start_s = this.sound.context.currentTime + 0.1 - from_s;
     let next = this.notes.findIndex((n) => n.at_s >= from_s);

@@ -2,6 +2,8 @@
 
 import { make } from "./controls.js";
 
+const PORTS = [[/^midi\.outputs\.\d+\.port$|^clock\.midi_out$/, "ports-out"], [/^inputs\.(midi|keyboard)$|^clock\.midi_port$|\.thru$/, "ports-in"]];
+
 export class Settings {
   constructor(section, { live, sound, state, controls }) {
     Object.assign(this, { live, sound, state, controls });
@@ -64,11 +66,22 @@ export class Settings {
 
   // --- from the box
 
-  show({ fields, assigned, learnable, changed, board }) {
+  show({ fields, assigned, learnable, ports, changed, board }) {
+    this.show_ports(ports);
     this.again.hidden = !changed;
     this.show_assigned(assigned, learnable);
     if (board && !this.board.childElementCount) this.show_board();
     this.show_form(fields);
+  }
+
+  // The ports that are there now, offered where a port is named.
+  show_ports(ports) {
+    ports.forEach((names, n) => {
+      const id = ["ports-out", "ports-in"][n];
+      const list = document.getElementById(id) ?? this.own.appendChild(make("datalist"));
+      list.id = id;
+      list.replaceChildren(...["auto", "virtual", ...names].map((name) => new Option(name)));
+    });
   }
 
   show_assigned(assigned, learnable) {
@@ -175,6 +188,7 @@ export class Settings {
     } else {
       input = make("input");
       input.value = f.value;
+      for (const [pattern, list] of PORTS) if (pattern.test(f.key)) input.setAttribute("list", list);
       if (f.low !== null) input.title = `${f.low} to ${f.high}`;
       input.onchange = () => set(input.value);
     }

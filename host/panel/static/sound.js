@@ -7,6 +7,7 @@ const FIRST_DELAY_S = 0.1;
 const LONGEST_DELAY_S = 0.6;
 const SPARE_S = 0.02;
 const SETTLING_S = 1.5;
+const STARTING_MS = 2500;
 const CALM_S = 5; // without a late note, and a little of the delay is taken back
 const DRUM_CHANNEL = 9;
 
@@ -27,17 +28,33 @@ export class Sound {
   }
 
   // Must be called by a click: browsers want one.
-  async switch(on) {
+  switch(on) {
     if (on && !this.context) {
       this.context = new AudioContext({ latencyHint: "interactive" });
       this.orchestra = new Orchestra(this.context);
       this.orchestra.volume = this.volume ?? 0.8;
+      this.context.onstatechange = () => {
+        this.since_s = this.live.now_s();
+        this.check();
+      };
     }
-    await (on ? this.context.resume() : this.context?.suspend());
+    // Nobody waits for it: without a sound device that would be for ever.
+    if (on) this.context.resume();
+    else this.context?.suspend();
     this.on = on;
     this.since_s = this.live.now_s();
     this.told = this.music.final;
     if (!on) this.orchestra?.silence();
+    setTimeout(() => this.check(), STARTING_MS);
+  }
+
+  get running() {
+    return this.on && this.context.state === "running";
+  }
+
+  // Somebody wants to hear, and cannot.
+  check() {
+    this.onsilent?.(this.on && !this.running);
   }
 
   // Something else is played by the same voices: the live notes wait.
@@ -96,7 +113,7 @@ export class Sound {
     }
     const length_s = Math.min(12, note.duration / speed);
     this.sent++;
-    if (this.on) {
+    if (this.running) {
       const latency_s = this.context.outputLatency || 0;
       const at_s = now.audio_s + Math.max(0.001, in_s - latency_s);
       this.orchestra.play(note.voice, note.pitch, note.velocity, at_s, length_s);
