@@ -69,9 +69,9 @@ def terminal(out: Path) -> None:
 def panel(folder: Path) -> None:
     """The page: wide, while the plan is written anew, with its board pulled out, on a phone."""
     with tempfile.TemporaryDirectory() as scratch, SimBoard() as board, sync_playwright() as playwright:
-        for knob, position in enumerate((0.44, 0.6, 0.58, 0.0, 0.0, 0.5)):
+        for knob, position in enumerate((0.44, 0.55, 0.58, 0.0, 0.891, 0.5)):
             board.set_knob(knob, position)
-        box = Box(released_weights(), Path(scratch), "--board", board.port, "--seed", "12")
+        box = Box(released_weights(), Path(scratch), "--board", board.port, "--seed", "1")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,16 @@ Plain = float | int | bool | str | list[Any] | dict[str, Any]
 class ConfigFile:
     """One noonsong.toml. Where there is none yet, it begins as the commented one of `noonsong init`."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """`path`: None for noonsong.toml here."""
+    def __init__(
+        self, path: Path | None = None, check: Callable[[Config], None] = lambda config: None
+    ) -> None:
+        """`path`: None for noonsong.toml here. `check` raises NoonsongError for what a start would refuse."""
         self.path = path or DEFAULT_FILE
+        self._check = check
+
+    def check(self) -> None:
+        """Raises NoonsongError when nothing could be started with the file as it is now."""
+        self._check(load_config(self.path) if self.path.exists() else Config())
 
     def set(self, key: str, value: Plain) -> Config:
         """Set a key like "board.zero_pitch" or "midi.outputs.0.port"; returns the settings as they are then.
@@ -86,6 +93,7 @@ class ConfigFile:
             raise NoonsongError(f"cannot write into {folder}: {error.strerror}") from None
         try:
             config = load_config(new)
+            self._check(config)
             new.chmod(self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644)
             new.replace(self.path)
             return config

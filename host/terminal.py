@@ -1,4 +1,4 @@
-"""Until there is a better panel: the knobs and the passing notes in a terminal, and keys to turn them."""
+"""The knobs and the passing notes in a terminal, and keys to turn them: the panel for who has no browser."""
 
 import os
 import select
@@ -7,6 +7,7 @@ import termios
 import time
 import tty
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,6 +19,7 @@ from host.instrument import Instrument
 from model.tokens import PPQN, VOICE_NAMES
 
 FRAMES_PER_S = 8
+BAR_COLUMNS = 10
 ROLL_ROWS = 18
 ROLL_COLUMNS = 96
 LOWEST_PITCH = 28  # of the lowest row; each row is four semitones
@@ -104,11 +106,16 @@ class Terminal:
         return Group(self._knobs(), self._roll(), self._state(), Text(HELP, style="dim"))
 
     def _knobs(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+        cells = []
         for control in self._table.values():
             value = self._instrument.performance.asked[control.name]
-            filled = round(control.position_of(value) * 20)
-            table.add_row(control.name, Text("█" * filled + "░" * (20 - filled)), control.text(value))
+            filled = round(control.position_of(value) * BAR_COLUMNS)
+            bar = Text("█" * filled, style="yellow") + Text("░" * (BAR_COLUMNS - filled), style="dim")
+            cells.append((control.name, bar, control.text(value)))
+        rows = -(-len(cells) // 2)
+        table = Table.grid(padding=(0, 1))
+        for left, right in zip_longest(cells[:rows], cells[rows:], fillvalue=("", Text(), "")):
+            table.add_row(*left, " ", *right)
         return table
 
     def _roll(self) -> Text:

@@ -50,7 +50,7 @@ def load(arguments: argparse.Namespace) -> Loaded:
         raise NoonsongError(f"there are no weights at {path}; name some with --weights, or train your own")
     engine = load_engine(path)
     table = control_table(engine.header.sources)
-    configured = parse_assignments((f"{k}={_text(v)}" for k, v in config.controls.items()), table)
+    configured = parse_assignments((f"{k}={as_text(v)}" for k, v in config.controls.items()), table)
     identity = Identity(hashlib.sha256(path.read_bytes()).hexdigest()[:16], vocabulary_hash())
     asked = parse_assignments(arguments.control, table)
     return Loaded(config, engine, identity, table, {**defaults(table), **configured}, asked)
@@ -82,5 +82,6 @@ def released_weights(engine: str = "network") -> Path:
     return Path(str(files("model") / "released" / name))
 
 
-def _text(value: float | bool | str) -> str:
+def as_text(value: float | bool | str) -> str:
+    """A value of the configuration as a person types it."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,13 +10,17 @@ from pathlib import Path
 import msgspec
 
 from host.board import Board
+from host.board_events import BoardEvent
+from host.commands.common import as_text
 from host.config import Config, MidiPort
-from host.controls import Control
+from host.controls import Control, parse_assignments
 from host.gate_inputs import GateInputs
 from host.inputs.door import Door
 from host.inputs.inputs import Inputs
+from host.inputs.mappings import Mappings, settings_of
 from host.midi_ports import MidiPorts
 from host.outputs.base import Output
+from host.outputs.cv import CvOutput
 from host.outputs.event_log import EventLog
 from host.outputs.midi import MidiOutput, Sent
 from host.outputs.recording import Recording
@@ -59,12 +64,8 @@ def open_outputs(
         outputs.append(EventLog())
     if ports is None:
         return outputs
+    _check_control_ccs(config, table)
     for wanted in config.midi.outputs:
-        for control in wanted.control_ccs:
-            if control not in ("source", *table):
-                raise NoonsongError(
-                    f'no control "{control}" in control_ccs: the controls are {", ".join(table)}'
-                )
         settings = msgspec.structs.replace(wanted, port=arguments.port) if arguments.port else wanted
         output = _midi_output(ports, settings, sent)
         say(output.state)
@@ -72,6 +73,42 @@ def open_outputs(
         if arguments.port:
             break
     return outputs
+
+
+def check_settings(config: Config, table: Mapping[str, Control]) -> None:
+    """Whether everything could be opened with these settings, as far as the devices that are there do not matter.
+
+    Raises NoonsongError with the sentence that a start would end with.
+    """
+    Mappings(settings_of(config), table)
+    CvOutput(_NoBoard(), config.board, table, time.monotonic)
+    _check_control_ccs(config, table)
+    parse_assignments((f"{name}={as_text(value)}" for name, value in config.controls.items()), table)
+    if config.inputs.osc_port:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+            try:
+                trial.bind((config.inputs.osc_address, 0))
+            except OSError as error:
+                raise NoonsongError(
+                    f'OSC cannot listen on inputs.osc_address "{config.inputs.osc_address}" ({error.strerror}):'
+                    " it may be 127.0.0.1, 0.0.0.0 or an address of this machine"
+                ) from None
+
+
+class _NoBoard:
+    sessions = 0
+
+    def schedule(self, event: BoardEvent, due_s: float) -> None:
+        """Nothing is there."""
+
+    def release_all(self) -> None:
+        """Nothing is there."""
+
+
+def _check_control_ccs(config: Config, table: Mapping[str, Control]) -> None:
+    for control in (control for output in config.midi.outputs for control in output.control_ccs):
+        if control not in ("source", *table):
+            raise NoonsongError(f'no control "{control}" in control_ccs: the controls are {", ".join(table)}')
 
 
 def open_board(

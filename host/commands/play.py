@@ -19,7 +19,7 @@ from host.board import Board
 from host.clock import Clock
 from host.clocks.clocks import Clocks
 from host.commands.common import Loaded, add_playing_arguments, load, load_journal_path
-from host.commands.devices import open_board, open_door, open_outputs, open_ports
+from host.commands.devices import check_settings, open_board, open_door, open_outputs, open_ports
 from host.config_file import ConfigFile
 from host.inputs.inputs import Inputs
 from host.instrument import Instrument
@@ -203,7 +203,7 @@ def open_panel(
     settings = loaded.config.panel
     if arguments.panel_port is not None:
         settings = msgspec.structs.replace(settings, port=arguments.panel_port)
-    file = ConfigFile(arguments.config)
+    file = ConfigFile(arguments.config, partial(check_settings, table=loaded.table))
     panel = Link(
         instrument,
         loaded.table,

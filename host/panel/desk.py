@@ -40,6 +40,7 @@ class Desk:
         self._replay = replay
         self._inputs = inputs
         self._ports = ports
+        self._file = file
         self._form = Form(file)
         self._calibrating = Calibrating(board) if board is not None else None
         self.restart_wanted = False
@@ -69,6 +70,7 @@ class Desk:
             case ask.Press("end past"):
                 self._replay.end()
             case ask.Press("restart"):
+                self._file.check()  # somebody may have written into it: better not to start than to be gone
                 self.restart_wanted = True
                 instrument.stop()
             case ask.Settings():

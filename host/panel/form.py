@@ -17,11 +17,13 @@ from model.errors import NoonsongError
 
 NOT_HERE = {"play.weights", "play.journal", "inputs.map", "controls"}  # paths; or with a place of their own
 
-Kind = Literal["text", "number", "whole", "switch", "choice", "list", "pairs"]
+Kind = Literal["text", "number", "whole", "switch", "choice", "list", "wholes", "groups", "pairs"]
 
 
 class Field(NamedTuple):
-    """One setting. `value` is as a person writes it: lists with commas, pairs as bass=1, drums=10."""
+    """One setting. `value` is as a person writes it: lists with commas, groups of them with semicolons between,
+    pairs as bass=1, drums=10.
+    """
 
     key: str
     kind: Kind
@@ -87,7 +89,13 @@ def _field(key: str, kind: Any, value: Any, help_text: str) -> Field | None:
     if origin is Literal:
         return Field(key, "choice", value, None, None, tuple(map(str, get_args(kind))), help_text)
     if origin is tuple:
-        return Field(key, "list", ", ".join(map(str, value)), None, None, (), help_text)
+        item = get_args(kind)[0]
+        item = get_args(item)[0] if get_origin(item) is Annotated else item
+        if get_origin(item) is tuple:
+            groups = "; ".join(", ".join(group) for group in value)
+            return Field(key, "groups", groups, None, None, (), help_text)
+        listed: Kind = "wholes" if item is int else "list"
+        return Field(key, listed, ", ".join(map(str, value)), None, None, (), help_text)
     if origin is dict:
         return Field(key, "pairs", ", ".join(f"{k}={v}" for k, v in value.items()), None, None, (), help_text)
     kinds: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
@@ -106,16 +114,28 @@ def _parsed(field: Field, text: str) -> Plain:
             case "number":
                 return float(text)
             case "list":
-                return [part.strip() for part in text.split(",")] if text else []
+                return _parts(text, ",")
+            case "wholes":
+                return [int(part) for part in _parts(text, ",")]
+            case "groups":
+                return [_parts(group, ",") for group in _parts(text, ";")]
             case "pairs":
                 pairs = [part.partition("=") for part in text.split(",")] if text else []
                 return {name.strip(): int(number) for name, _, number in pairs}
     except (ValueError, KeyError):
-        examples = {"switch": "on or off", "pairs": "written like bass=1, drums=10"}
+        examples = {
+            "switch": "on or off",
+            "pairs": "written like bass=1, drums=10",
+            "wholes": "written like 48, 60, 72",
+        }
         raise NoonsongError(
             f'{field.key} cannot be "{text}": it is {examples.get(field.kind, "a number")}'
         ) from None
     return text
+
+
+def _parts(text: str, between: str) -> list[str]:
+    return [part.strip() for part in text.split(between)] if text else []
 
 
 def _comments(toml: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from host.conductor import INTERNAL, ClockStatus
 from host.inputs.inputs import Inputs
 from host.instrument import Instrument
 from host.outputs.base import Output
+from host.outputs.cv import CvOutput
 
 LATE_S = 0.01  # listeners hear it from about there
 LASTING_S = 15.0  # how long what happens in moments is shown
@@ -55,7 +56,9 @@ class Health:
         return {
             "clock": {"source": clock.source, "well": self._led(clock, now_s), "says": clock.sentence},
             "inputs": ([midi.state] if midi is not None else []) + self._osc(),
-            "outputs": [{"says": output.state, "well": _well(output)} for output in instrument.outputs],
+            "outputs": [
+                {"says": output.state, "well": self._reaches(output)} for output in instrument.outputs
+            ],
             "board": self._board_state(),
             "notes": scheduler.sent_notes,
             "late_ms": round(late_s * 1000, 2),
@@ -112,10 +115,19 @@ class Health:
         if self._grew("refused", scheduler.refused_notes, now_s):
             faults.append("More notes than can be kept wait for their time: lower density or thickness.")
         if self._grew("keys", performance.heard_keys.refused, now_s):
-            faults.append("More keys come in than two hands can play: name the keyboard in [inputs], or none.")
+            faults.append(
+                "More keys come in than two hands can play: name the keyboard in [inputs], or none."
+            )
         if self._grew("moves", performance.refused_moves, now_s):
             faults.append("Controls move faster than they can be followed: look for one that jitters.")
         return faults
+
+    def _reaches(self, output: Output) -> bool:
+        """Whether what it is sent arrives."""
+        by_board = isinstance(output, CvOutput)
+        return _well(output) and not (
+            by_board and self._board is not None and not self._board.status().connected
+        )
 
     def _missing(self, index: int, output: Output) -> bool:
         """Whether it was connected before, or asked for by its name, and is not there."""

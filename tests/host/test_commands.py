@@ -164,7 +164,7 @@ def test_the_live_view_in_a_real_terminal(small_weights: Path, tmp_path: Path) -
     os.write(terminal, b"TTTTT")
     _read_until(terminal, b"1.18")
     os.write(terminal, b" ")
-    _read_until(terminal, b"\xe2\x96\x88  on")  # the bar of the switch, full
+    _read_until(terminal, b"\xe2\x96\x88\x1b[0m on")  # the bar of the switch, full
     os.write(terminal, b"q")
     _read_until(terminal, b"the piece waits in")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

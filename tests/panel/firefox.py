@@ -21,7 +21,7 @@ PREFERENCES = {
     "browser.safebrowsing.phishing.enabled": False, "services.settings.server": "data:,", "app.normandy.enabled": False,
     "browser.region.network.url": "", "extensions.getAddons.cache.enabled": False,
 }  # fmt: skip
-ANSWER_S = 40.0
+ANSWER_S = 90.0
 KEYS = {"Home": "\ue011", "End": "\ue010", "Enter": "\ue007", "ArrowUp": "\ue013", "PageUp": "\ue00e"}
 
 

@@ -95,6 +95,12 @@ def test_settings_are_written_and_hold_after_starting_again(
     wait_until(lambda: load_config(config).board.zero_pitch == 36, "it is written")
     assert "# low C" in config.read_text()
     before = tick_of(page)
+    right = config.read_text()
+    config.write_text(right + '[panel]\nport = "low"\n')  # somebody else wrote into it meanwhile
+    page.get_by_role("button", name="Start again with these settings").click()
+    expect(page.locator("#faults")).to_contain_text("panel.port")
+    wait_until(lambda: tick_of(page) > before, "it plays on")
+    config.write_text(right)
     page.get_by_role("button", name="Start again with these settings").click()
     box.wait_until_said(r"the panel is at")
     page.get_by_role("button", name="Play", exact=True).click()

@@ -170,9 +170,9 @@ def test_killed_and_started_again_the_page_comes_back_to_the_same_piece(
 def test_what_is_planned_is_shown_and_written_anew_when_a_knob_moves(box: Box, open_page: OpenPage) -> None:
     page = open_page(box.url)
     wait_until(lambda: tick_of(page) > 24 * 4, "some music")
-    look = (
-        f"async () => {{ const {{music, roll}} = {PANEL};"
-        " return [roll.tick(), music.final, music.notes.map(n => [n.position, n.tick])] }"
+    look = (  # as the last frame told it
+        f"async () => {{ const {{music}} = {PANEL};"
+        " return [music.clock[0], music.final, music.notes.map(n => [n.position, n.tick])] }"
     )
     now, final, notes = page.evaluate(look)
     coming = [tick for position, tick in notes if position > final]

@@ -1,11 +1,13 @@
 """The panel's parts without a browser: what is told of a performance, queues, the pipe, presets, the form."""
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host.commands.devices import check_settings
 from host.config import load_config
 from host.config_file import ConfigFile
 from host.events import Move
@@ -210,10 +212,14 @@ def test_the_form_writes_into_the_file_and_keeps_its_comments(tmp_path: Path) ->
     form.set("midi.outputs.0.channels", "bass=3, drums=10")
     form.set("board.cv_voices", "bass, keys")
     form.set("day.mode", "daily")
+    form.set("board.registers", "40, 55, 70")
+    form.set("board.families", "bass; keys, plucked, strings; winds; voice")
     form.set("panel.spectators", "on")
     config = load_config(path)
     assert config.board.zero_pitch == 48 and config.board.cv_voices == ("bass", "keys")
     assert config.midi.outputs[0].channels == {"bass": 3, "drums": 10}
+    assert config.board.registers == (40, 55, 70)
+    assert config.board.families == (("bass",), ("keys", "plucked", "strings"), ("winds",), ("voice",))
     assert config.day.mode == "daily" and config.panel.spectators
     assert "# mine" in path.read_text() and "# low" in path.read_text()
 
@@ -221,13 +227,15 @@ def test_the_form_writes_into_the_file_and_keeps_its_comments(tmp_path: Path) ->
 @pytest.mark.parametrize(("key", "text"), [
     ("play.weights", "/etc/passwd"), ("play.journal", "x"), ("board.zero_pitch", "999"), ("board.zero_pitch", "low"),
     ("nothing.there", "1"), ("board.cv_voices", "tuba"), ("day.wake", "noon"), ("panel.network", "maybe"),
+    ("board.cv", "banana"), ("board.gates", "pitch 1"), ("board.knobs", "banana"), ("board.cv_inputs", "banana"),
+    ("midi.outputs.0.control_ccs", "banana=3"), ("inputs.osc_address", "999.1.1.1"), ("board.slew_ms", "slow"),
     ("midi.outputs.7.port", "x"), ("board", "x"), ("__class__", "x"), ("midi.outputs.0.channels", "bass"),
 ])  # fmt: skip
 def test_what_the_form_refuses_changes_nothing(key: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "noonsong.toml"
-    path.write_text("[board]\nzero_pitch = 24\n")
+    path.write_text("[board]\nzero_pitch = 24\n[inputs]\nosc_port = 9000\n")
     with pytest.raises(NoonsongError):
-        Form(ConfigFile(path)).set(key, text)
+        Form(ConfigFile(path, partial(check_settings, table=TABLE))).set(key, text)
     assert load_config(path).board.zero_pitch == 24 and "passwd" not in path.read_text()
 
 

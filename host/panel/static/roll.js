@@ -6,6 +6,7 @@ export const COLOURS = ["#c6ccd6", "#ff7a6b", "#ffce5c", "#7fe08f", "#58c4ff", "
 const PLAYER = "#ffffff"; // notes that somebody else played
 const LINE_AT = 0.56; // of the width
 const DRUM_ROWS = [[35, 36], [37, 40], [41, 50], [42, 46], [49, 59], [0, 127]];
+const LEAST_PITCHES = 26; // two octaves are seen at least
 const FIT_MS = 350;
 const FADE_MS = 650;
 const SWEEP_MS = 420;
@@ -87,8 +88,9 @@ export class Roll {
       }
     }
     if (low > high) return;
-    low = Math.min(low - 2, 48);
-    high = Math.max(high + 2, 76);
+    const spare = Math.max(3, (LEAST_PITCHES - (high - low)) / 2);
+    low -= spare;
+    high += spare;
     this.low += (low - this.low) * share;
     this.high += (high - this.high) * share;
   }

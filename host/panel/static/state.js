@@ -53,14 +53,13 @@ export class State {
       ...state.outputs.map((output) => [output.well ? "well" : "none", "Out", output.says, output.says]),
       ...(state.outputs.length ? [] : [["none", "Out", "nobody: the journal keeps it", "no MIDI port and no recording"]]),
       ...state.inputs.map((says) => ["", "In", says.replace("listening to ", ""), says]),
-      [state.clock.well ? "well" : "bad", "Clock", state.clock.says || state.clock.source, "whose time the piece follows"],
+      [state.clock.well ? "well" : "bad", "Clock", (state.clock.well && state.clock.says) || state.clock.source, "whose time the piece follows"],
       [state.late_ms < 10 ? "well" : "bad", "Late", `${state.late_ms.toFixed(1)} ms`, `worst since the start: ${state.worst_late_ms} ms`],
       ["", "Ahead", `${state.planned} notes`, "planned, not yet final"],
       ["", "Queue", String(state.queue), "events that wait for their time"],
       ...(machine.cpu_percent === undefined ? [] : [["", "CPU", `${machine.cpu_percent.toFixed(0)} %`, "of one core, by the music"]]),
       ...(machine.memory_mb === undefined ? [] : [["", "Memory", `${machine.memory_mb} MB`, `${machine.memory_free_mb} MB free`]]),
       ...(machine.disk_free_mb === undefined ? [] : [["", "Disk", `${size(machine.disk_free_mb)} free`, "where the piece is kept"]]),
-      ["", "Played", `${state.notes} notes`, "since the start"],
       ...(this.extra ?? []),
     ];
     const text = JSON.stringify(items);
