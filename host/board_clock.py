@@ -15,6 +15,7 @@ WRAP_US = 1 << 32
 # Ceramic resonators are within 0.5 %; beyond twice that a fit of few points is nonsense.
 MAX_DRIFT = 0.01
 FIT_AFTER_S = 0.15
+STEP_S = 0.002
 
 
 class _Point(NamedTuple):
@@ -59,8 +60,13 @@ class BoardClock:
         answered = received + ((answered_us - received_us) % WRAP_US)
         self._last_us = answered
         self.round_trip_s = max(0.0, arrived_s - sent_s - (answered - received) / 1e6)
-        middle_s = (sent_s + arrived_s) / 2
-        self._points.append(_Point(middle_s, (received + answered) / 2, self.round_trip_s))
+        middle_s, middle_us = (sent_s + arrived_s) / 2, (received + answered) / 2
+        # No ping is off by more than half of its round trip: if this one is, a clock has stepped (one of the two
+        # machines stood still), and what was known is no longer true.
+        off_s = abs(middle_us - self._board0 - (middle_s - self._host0) * self._us_per_s) / 1e6
+        if off_s > self.round_trip_s / 2 + STEP_S + MAX_DRIFT * (middle_s - self._host0):
+            self._points.clear()
+        self._points.append(_Point(middle_s, middle_us, self.round_trip_s))
         while self._points[0].host_s < middle_s - WINDOW_S:
             self._points.popleft()
         self._fit(middle_s)

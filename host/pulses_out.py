@@ -14,7 +14,10 @@ from model.tokens import PPQN
 
 SIXTEENTH = PPQN // 4
 TOLD_BEFORE_S = 0.002  # MIDI asks for a millisecond between Start and the first pulse
-JUMP_TICKS = 2.0  # from one step to the next: more is another place
+AHEAD_TICKS = 2.0  # more than this ahead of where we should be is another place
+BEHIND_TICKS = (
+    SIXTEENTH + 2.0
+)  # less than this behind is waited for: who holds the clock may hold it a pulse long
 
 
 class PulsesOut:
@@ -63,7 +66,7 @@ class PulsesOut:
         self._bar = meter
         ahead_s = self._last_s - now_s
         expected = self._next - 1 - ahead_s * self._clock.ticks_per_s
-        return moved or abs(self._clock.straight_at(now_s) - expected) > JUMP_TICKS
+        return moved or not -BEHIND_TICKS < self._clock.straight_at(now_s) - expected < AHEAD_TICKS
 
     def _idle(self, until_s: float) -> None:
         """Time stands, the tempo goes on."""

@@ -237,6 +237,26 @@ def test_clock_follows_drift_through_jitter_and_wraps() -> None:
     assert CYCLES_PER_US == 16
 
 
+@pytest.mark.parametrize("stood_s", [-0.3, 0.06, 3.0])
+def test_a_clock_that_stood_still_is_found_again_at_once(stood_s: float) -> None:
+    """The host was suspended (negative), or the board's time stood: within two quick pings times are right."""
+    chance, clock = random.Random(3), BoardClock()
+
+    def ping(at_s: float, stood: float) -> None:
+        there, answered, back = chance.uniform(2e-4, 9e-4), 1e-4, chance.uniform(2e-4, 9e-4)
+        received_us = round((at_s + there - stood) * 1.004e6) % (1 << 32)
+        answered_us = (received_us + 100) % (1 << 32)
+        clock.add(at_s, received_us, answered_us, at_s + there + answered + back)
+
+    for number in range(200):
+        ping(100.0 + number * 0.05, 0.0)
+    for number in range(200, 203):
+        ping(100.0 + number * 0.05, stood_s)
+    now_s = 100.0 + 203 * 0.05
+    there_us = round((now_s - stood_s) * 1.004e6) % (1 << 32)
+    assert clock.host_s(there_us) == pytest.approx(now_s, abs=0.002)
+
+
 @pytest.mark.parametrize("wrong_us", [0, 3_000_000, -3_000_000, 600_000_000, -600_000_000, 1 << 31])
 def test_a_wild_time_of_an_edge_is_not_believed(wrong_us: int) -> None:
     rig = Rig()

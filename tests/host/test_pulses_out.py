@@ -90,6 +90,21 @@ def test_another_place_is_told_anew() -> None:
     assert len([e for _, e in stand.events if isinstance(e, Transport)]) == 5
 
 
+def test_a_leader_that_waits_is_waited_for() -> None:
+    """A place that is held, pulse after pulse arriving late, is no other place: nothing is told twice."""
+    stand = Stand()
+    stand.clock.run(0.0)
+    stand.run(1.0)
+    held = stand.clock.straight_at(stand.now_s)
+    for pulse in range(20):
+        for _ in range(12):  # a pulse of six ticks takes 0.125 s
+            stand.clock.aim(held + 6 * pulse, 48.0, stand.now_s)
+            stand.run(0.01)
+    ticks = [e.tick_in_bar for _, e in stand.events if isinstance(e, Pulse) and e.tick_in_bar is not None]
+    assert ticks == [tick % 96 for tick in range(len(ticks))]
+    assert [e.kind for _, e in stand.events if isinstance(e, Transport)] == ["start"]
+
+
 @pytest.mark.parametrize("tempo_bpm", [20.0, 300.0])
 def test_tempo_changes_lose_no_pulse(tempo_bpm: float) -> None:
     stand = Stand()
