@@ -48,8 +48,7 @@ class KnobFilter {
     const uint8_t hysteresis = scale.hysteresis();
     const uint16_t before = dragged_;
     const uint16_t reading = static_cast<uint16_t>(adc_code << kSmoothBits);
-    if (!started_) {
-      started_ = true;
+    if (!Known()) {
       smooth_ = reading;
       dragged_ = static_cast<uint16_t>(adc_code << kFractionBits);
     } else {
@@ -95,7 +94,6 @@ class KnobFilter {
   uint16_t dragged_ = 0;
   uint16_t value_ = kNone;
   uint8_t settling_ = 0;
-  bool started_ = false;
   bool far_ = false;
   bool falling_ = false;
 };
