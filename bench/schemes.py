@@ -22,8 +22,9 @@ from torch.nn import functional
 from model.arrays import arrays_of_archive
 from model.batches import Batch, Batches
 from model.dataset import Split, side_pairs
+from model.run_config import read_config
 from model.tokens import DRUMS, DURATIONS, FIRST_NOTE, FIRST_TOUCH, VOICE_NAMES, VOICES, note_of, note_token
-from model.train import Run, read_config
+from model.train import Run
 
 HELD_OUT_PIECES, HELD_OUT_TOKENS = 64, 512
 FIRST_VELOCITY = FIRST_TOUCH + len(DURATIONS)

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from model.arrays import arrays_of_archive
 from model.dataset import PAIRS, Split
-from model.train import Run, read_config
+from model.run_config import read_config
+from model.train import Run
 from model.transformer import Transformer
 
 

@@ -13,10 +13,9 @@ import os
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,153 +24,13 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
-from model.batches import Batch, Batches, fixed_sequences
+from model.batches import Batches, fixed_sequences
 from model.dataset import Split
 from model.errors import NoonsongError
+from model.held_out import inputs, measure
 from model.muon import Muon
-from model.shape import Shape
-from model.tokens import DURATIONS, FIRST_NOTE, FIRST_TOUCH, VELOCITIES
+from model.run_config import Config, parse_changes, read_config
 from model.transformer import Transformer
-
-LOG2 = math.log(2)
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a run is made from; its TOML keys are these names."""
-
-    tokens: int = 60_000_000
-    seed: int = 1
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    window: int = 512
-    # (tokens a sequence, sequences a batch, share of the run): short ones first, they are cheaper.
-    stages: tuple[tuple[int, int, float], ...] = ((256, 8, 0.5), (512, 4, 0.3), (1024, 2, 0.2))
-    matrix_rate: float = 0.02
-    table_rate: float = 3e-3
-    matrix_decay: float = 0.01
-    warmup_steps: int = 200
-    decay_share: float = 0.35
-    clip: float = 1.0
-    precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 on a GPU
-    compile: bool = False
-    valid_every: int = 500
-    valid_pieces: int = 32
-    valid_time: int = 512
-    checkpoints: int = 12
-    save_seconds: float = 120.0
-    source_weights: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def batch_tokens(self) -> int:
-        """Tokens a step in the first stage; the others should have as many."""
-        return self.stages[0][0] * self.stages[0][1]
-
-    @property
-    def steps(self) -> int:
-        """Length of the run."""
-        return max(1, self.tokens // self.batch_tokens)
-
-    def shape(self) -> Shape:
-        """Of the network."""
-        return Shape(width=self.width, layers=self.layers, heads=self.heads, window=self.window)
-
-    def rate(self, step: int) -> float:
-        """Share of the full learning rate at a step."""
-        decay_steps = max(1, round(self.steps * self.decay_share))
-        return min(1.0, (step + 1) / self.warmup_steps, (self.steps - step) / decay_steps)
-
-    def kept_steps(self) -> list[int]:
-        """The steps whose network is kept: 0, then doubling up to the end."""
-        kept = {round(self.steps / 2**k) for k in range(self.checkpoints - 1)}
-        return sorted({0, *kept})
-
-
-def read_config(path: Path | None, changes: dict[str, Any]) -> Config:
-    """A configuration from a TOML file with changes on top.
-
-    Raises NoonsongError that names the key which is unknown or of the wrong kind.
-    """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise NoonsongError(f"the training configuration {path} cannot be read: {error}") from None
-    values |= changes
-    defaults = Config()
-    for key, value in values.items():
-        if key not in {f.name for f in fields(Config)}:
-            known = ", ".join(f.name for f in fields(Config))
-            raise NoonsongError(f"unknown key '{key}' in the training configuration; known are: {known}")
-        wanted = getattr(defaults, key)
-        if isinstance(wanted, tuple):
-            values[key] = tuple(tuple(stage) for stage in value)
-        elif isinstance(wanted, float) and isinstance(value, int) and not isinstance(value, bool):
-            values[key] = float(value)
-        elif type(value) is not type(wanted):
-            raise NoonsongError(f"'{key}' must be of type {type(wanted).__name__}, not {value!r}")
-    config = replace(defaults, **values)
-    if config.width % (2 * config.heads):
-        raise NoonsongError(f"width {config.width} must be a multiple of twice the heads ({config.heads})")
-    if config.precision not in ("auto", "float32", "bfloat16"):
-        raise NoonsongError(f"precision must be auto, float32 or bfloat16, not '{config.precision}'")
-    return config
-
-
-@dataclass(frozen=True)
-class Measure:
-    """Bits a note: all of it, and what time, pitch (with voice), duration and velocity cost."""
-
-    bits: float
-    time: float
-    pitch: float
-    duration: float
-    velocity: float
-
-
-def measure(network: Transformer, sequences: list[Batch], device: torch.device) -> Measure:
-    """Bits a note over held-out sequences. Time includes ends; the parts add up to the whole."""
-    sums = torch.zeros(4, dtype=torch.float64)
-    notes = 0
-    with torch.inference_mode():
-        for batch in sequences:
-            target = torch.from_numpy(batch.target).to(device).view(-1)
-            logits = network(*_inputs(batch, device)).float().view(len(target), -1)
-            loss = functional.cross_entropy(logits, target, reduction="none").cpu().double()
-            target = target.cpu()
-            touched, pitched = target >= FIRST_TOUCH, (target >= FIRST_NOTE) & (target < FIRST_TOUCH)
-            velocity = _velocity_loss(logits.cpu()[touched], target[touched])
-            parts = [loss[~touched & ~pitched], loss[pitched], loss[touched] - velocity, velocity]
-            # Choosing the kind of token (let time pass or sound another note) is the business of time.
-            kind = _kind_loss(logits.cpu()[pitched])
-            parts[0], parts[1] = torch.cat([parts[0], kind]), parts[1] - kind
-            sums += torch.stack([part.sum() for part in parts])
-            notes += int(touched.sum())
-    each = (sums / LOG2 / max(notes, 1)).tolist()
-    return Measure(sum(each), *each)
-
-
-def _kind_loss(logits: Tensor) -> Tensor:
-    """-log of the probability that the next token is a note, [n] nats, where it was one."""
-    return -(logits[:, FIRST_NOTE:FIRST_TOUCH].logsumexp(-1) - logits.logsumexp(-1)).double()
-
-
-def _velocity_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """-log of the probability of a touch's velocity, whatever its duration, [n] nats."""
-    level = torch.div(target - FIRST_TOUCH, len(DURATIONS), rounding_mode="floor")
-    levels = logits[:, FIRST_TOUCH:].view(len(target), len(VELOCITIES), len(DURATIONS)).logsumexp(-1)
-    chosen = levels.gather(1, level[:, None])[:, 0]
-    return (logits.logsumexp(-1) - chosen).double()
-
-
-def _inputs(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        torch.from_numpy(batch.token).to(device),
-        torch.from_numpy(batch.rows).to(device),
-        torch.from_numpy(batch.weights).to(device),
-    )
 
 
 class Run:
@@ -256,7 +115,7 @@ class Run:
         batch = batches.batch(self.step - begins, self.rank * mine, mine)
         target = torch.from_numpy(batch.target).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            logits = self.forward(*_inputs(batch, self.device))
+            logits = self.forward(*inputs(batch, self.device))
         loss = functional.cross_entropy(logits.float().flatten(0, 1), target.flatten())
         loss.backward()  # type: ignore[no-untyped-call]
         parameters = list(self.network.parameters())
@@ -372,18 +231,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="TOML file with settings of the run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting")
     parser.add_argument("--json", action="store_true", help="print one line of JSON for each validation")
-
-
-def parse_changes(pairs: list[str]) -> dict[str, Any]:
-    """Settings given as KEY=VALUE, the value as in TOML."""
-    changes: dict[str, Any] = {}
-    for pair in pairs:
-        key, _, text = pair.partition("=")
-        try:
-            changes |= {key: tomllib.loads(f"value = {text}")["value"]}
-        except tomllib.TOMLDecodeError:
-            changes[key] = text
-    return changes
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from model.batches import Batch, fixed_sequences
 from model.errors import NoonsongError
+from model.held_out import Measure, measure
 from model.shape import Shape, rotary_turns
 from model.tokens import VOCABULARY_SIZE
-from model.train import Measure, measure
 from model.transformer import Transformer
 from quantize.engine import Engine
 from quantize.reference import Reference

@@ -6,7 +6,7 @@ import numpy as np
 
 from host.commands.common import released_weights
 from model.markov import Markov
-from model.train import read_config
+from model.run_config import read_config
 from quantize.markov_engine import MarkovEngine
 from quantize.weights import read_header, read_weights
 

@@ -14,7 +14,8 @@ import torch
 from model.batches import Batches
 from model.errors import NoonsongError
 from model.muon import orthogonal
-from model.train import Config, parse_changes, read_config, train
+from model.run_config import Config, parse_changes, read_config
+from model.train import train
 from model.transformer import Transformer
 from tests.model.synthetic import scale_splits
 from tests.model.training_child import SMALL, small_run

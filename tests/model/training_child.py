@@ -9,7 +9,8 @@ import torch
 from torch import distributed
 
 from model.dataset import read_split
-from model.train import Config, Run, train
+from model.run_config import Config
+from model.train import Run, train
 
 SMALL = Config(
     tokens=120 * 256, width=32, layers=2, heads=2, window=32, stages=((32, 8, 0.5), (64, 4, 0.5)),
