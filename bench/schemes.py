@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from model.arrays import arrays_of_archive
-from model.batches import Batch, Batches
 from model.dataset import Split, side_pairs
 from model.run_config import read_config
 from model.tokens import DRUMS, DURATIONS, FIRST_NOTE, FIRST_TOUCH, VOICE_NAMES, VOICES, note_of, note_token
@@ -28,9 +27,8 @@ from model.train import Run
 
 HELD_OUT_PIECES, HELD_OUT_TOKENS = 64, 512
 FIRST_VELOCITY = FIRST_TOUCH + len(DURATIONS)
-FIRST_VOICE = FIRST_TOUCH - len(
-    VOICES
-)  # rows of the highest voice's notes: free once pitches go by the keys' names
+# Rows of the highest voice's notes, which are free once pitches go by the keys' names.
+FIRST_VOICE = FIRST_TOUCH - len(VOICES)
 KEYS = VOICE_NAMES.index("keys")  # has every pitch that any voice has
 KEYS_ROW = note_token(KEYS, VOICES[KEYS].low) - VOICES[KEYS].low
 CELLS = np.array([note_of(token) for token in range(FIRST_NOTE, FIRST_TOUCH)])  # voice, pitch
@@ -88,15 +86,6 @@ def spelt(split: Split, spell: Callable[[Steps], Steps], most: int | None = None
     return dataclasses.replace(split, steps=np.concatenate(parts), pieces=pieces)
 
 
-class Untold(Batches):
-    """Batches whose side inputs say nothing."""
-
-    def batch(self, step: int, first: int = 0, count: int | None = None) -> Batch:
-        """As that of `Batches`."""
-        batch = super().batch(step, first, count)
-        return dataclasses.replace(batch, weights=np.zeros_like(batch.weights))
-
-
 def bits_a_note(run: Run, held_out: Split, told: bool) -> float:
     """Over pieces, each from its start."""
     bits, notes = 0.0, 0
@@ -129,11 +118,12 @@ def measure(archive: Path, out: Path, name: str, tokens: int) -> dict[str, Any]:
     train = train if spell is as_it_is else spelt(train, spell)
     run = Run(read_config(None, {"tokens": tokens, "precision": "bfloat16"}), train, cut, out / name)
     run.load()
-    for _, batches in run.stages:
-        if spell is voice_apart:
+    if not told:  # side inputs that say nothing, for ever
+        for table in (run.network.side_own, run.network.side_beat):
+            table.requires_grad_(False).zero_()
+    if spell is voice_apart:
+        for _, batches in run.stages:
             batches.transposed[:, FIRST_VOICE:FIRST_TOUCH] = range(FIRST_VOICE, FIRST_TOUCH)
-        if not told:
-            batches.__class__ = Untold
     while run.step < run.config.steps:
         run.update()
         if run.step % 200 == 0 or run.step == run.config.steps:
@@ -154,7 +144,7 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the runs; started again, it goes on"
     )
-    parser.add_argument("--tokens", type=int, default=6_000_000)
+    parser.add_argument("--tokens", type=int, default=4_000_000)
     parser.add_argument("--scheme", action="append", choices=tuple(SCHEMES), help="default: all")
     args = parser.parse_args()
     for name in args.scheme or SCHEMES:
