@@ -9,14 +9,15 @@ import json
 import sys
 import time
 from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from host import cli
 from host.board import Board
 from host.board_events import CvLevel
-from host.events import NoteOn
-from host.outputs.midi import MidiOutput
+from host.midi_ports import Out
+from host.outputs.midi import NOTE_ON, MidiOutput
 from host.performance import Performance
 from host.player import Player
 from host.scheduler import Scheduler
@@ -55,15 +56,30 @@ class Record:
 
 def install(record: Record) -> None:
     """Wrap the methods."""
-    send, ask, replan, plan = MidiOutput._send, Performance.move, Player.move, Player.plan_note
+    spell, ask, replan, plan = MidiOutput._send, Performance.move, Player.move, Player.plan_note
+    opened = Out.__init__
     add, schedule, close = Scheduler.add, Board.schedule, Board.close
 
-    def timed_send(self: Any, event: Any, due_s: float) -> None:
-        send(self, event, due_s)
-        if isinstance(event, NoteOn):
-            at = record.sent % MOST
-            record.late_s[at], record.due_s[at] = time.monotonic() - due_s, due_s
-            record.sent += 1
+    def noted_out(self: Any, port: Any) -> None:
+        opened(self, port)
+        send, self.due_s = self.send, deque()
+
+        def timed_send(message: tuple[int, ...]) -> None:
+            send(message)
+            if message[0] & 0xF0 == NOTE_ON:
+                at = record.sent % MOST
+                record.due_s[at] = due_s = self.due_s.popleft()
+                record.late_s[at] = time.monotonic() - due_s
+                record.sent += 1
+
+        self.send = timed_send
+
+    def noted_spelling(self: Any, event: Any, due_s: float) -> None:
+        before = len(self._ready)
+        spell(self, event, due_s)
+        self._port.due_s.extend(
+            due_s for message in islice(self._ready, before, None) if message[0] & 0xF0 == NOTE_ON
+        )
 
     def timed_ask(self: Any, move: Any) -> None:
         record.moves.append((time.monotonic(), move.control, move.who))
@@ -102,7 +118,8 @@ def install(record: Record) -> None:
         record.board = counts
         close(self)
 
-    MidiOutput._send = timed_send  # type: ignore[method-assign]
+    Out.__init__ = noted_out  # type: ignore[method-assign]
+    MidiOutput._send = noted_spelling  # type: ignore[method-assign]
     Performance.move = timed_ask  # type: ignore[method-assign]
     Player.move = timed_move  # type: ignore[method-assign]
     Player.plan_note = timed_plan  # type: ignore[method-assign]

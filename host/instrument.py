@@ -157,12 +157,13 @@ class Instrument:
             with scheduler.wakeup:
                 deadline_s = scheduler.next_deadline_s()
                 rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - self._spin_s
-                if rest_s > 0:
+                if deadline_s is None or rest_s > 0:
                     scheduler.wakeup.wait(rest_s)
                     continue
             if scheduler.end_early(self.now_s() + self._spin_s):
                 continue
-            while deadline_s is not None and self.now_s() < deadline_s:
+            scheduler.prepare(deadline_s)
+            while self.now_s() < deadline_s:
                 pass
             scheduler.run_due(self.now_s())
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from host.events import NoteOff, NoteOn, Notice
+from host.events import NoteOff, NoteOn, Notice, OutputEvent
 from host.outputs.base import Output
 
 MAX_PENDING = 16_384
@@ -48,6 +48,10 @@ class _Start(NamedTuple):
     guest: bool
 
 
+class _Flush(NamedTuple):
+    output: Output
+
+
 class _Tell(NamedTuple):
     output: Output
     event: Notice
@@ -58,9 +62,9 @@ class _Played(NamedTuple):
     position: int
 
 
-_Action = _Release | _End | _Tell | _Start | _Played
+_Action = _Release | _End | _Tell | _Start | _Flush | _Played
 # At one deadline: end what ends, say what else there is, begin what begins, remember that it was played.
-_RANK = {_Release: 0, _End: 1, _Tell: 2, _Start: 3, _Played: 4}
+_RANK = {_Release: 0, _End: 1, _Tell: 2, _Start: 3, _Flush: 3, _Played: 4}
 
 
 class Scheduler:
@@ -177,7 +181,7 @@ class Scheduler:
             while self._heap and self._heap[0][0] <= now_s:
                 deadline_s, _, number, action = heapq.heappop(self._heap)
                 self._run(action, number)
-                if isinstance(action, _Start):
+                if isinstance(action, _Start | _Flush):
                     late_s = now_s - deadline_s
                     self.worst_late_s = max(self.worst_late_s, late_s)
                     self.recent_late_s = max(self.recent_late_s, late_s)
@@ -194,6 +198,27 @@ class Scheduler:
                 ended = True
         return ended
 
+    def prepare(self, due_s: float) -> None:
+        """Do before `due_s` what can be done of the notes that begin then: with many in a chord the last need not
+        wait until the others are spelled. Nothing leaves before `run_due`.
+        """
+        with self.wakeup:
+            rest, prepared = [], set()
+            while self._heap and self._heap[0][0] <= due_s:
+                entry = heapq.heappop(self._heap)
+                action = entry[3]
+                if isinstance(action, _Start) and action.output.prepares and not self._muted:
+                    self._start(action, entry[2], action.output.prepare)
+                    prepared.add(action.output)
+                else:
+                    rest.append(entry)
+                    if isinstance(action, _Release):
+                        break  # what begins after it must not be ended by it
+            for entry in rest:
+                heapq.heappush(self._heap, entry)
+            for output in prepared:
+                heapq.heappush(self._heap, (due_s, _RANK[_Flush], next(self._numbers), _Flush(output)))
+
     def _push(self, due_s: float, output: Output | None, action: _Action) -> None:
         deadline_s = due_s + (output.offset_s - output.lead_s if output else 0.0)
         heapq.heappush(self._heap, (deadline_s, _RANK[type(action)], next(self._numbers), action))
@@ -202,14 +227,10 @@ class Scheduler:
         match action:
             case _Start() if self._muted:
                 pass
-            case _Start(output, event, due_s, off_s, guest):
-                key = (id(output), event.voice, event.pitch)
-                end = NoteOff(event.voice, event.pitch)
-                if key in self._sounding:  # struck again while it sounds
-                    output.send(end, due_s + output.offset_s)
-                self._sounding[key] = number
-                output.send(event, due_s + output.offset_s)
-                self._push(off_s, output, _End(output, end, off_s, number, guest))
+            case _Start(output):
+                self._start(action, number, output.send)
+            case _Flush(output):
+                output.flush()
             case _End(output, event, due_s, started):
                 key = (id(output), event.voice, event.pitch)
                 if self._sounding.get(key) == started:
@@ -224,6 +245,16 @@ class Scheduler:
             case _Played(position):
                 self.sent_notes += 1
                 self._played(position)
+
+    def _start(self, start: _Start, number: int, send: Callable[[OutputEvent, float], None]) -> None:
+        output, event, due_s, off_s, guest = start
+        key = (id(output), event.voice, event.pitch)
+        end = NoteOff(event.voice, event.pitch)
+        if key in self._sounding:  # struck again while it sounds
+            send(end, due_s + output.offset_s)
+        self._sounding[key] = number
+        send(event, due_s + output.offset_s)
+        self._push(off_s, output, _End(output, end, off_s, number, guest))
 
 
 def _after_what_is_on_its_way(output: Output, now_s: float) -> float:

@@ -15,6 +15,7 @@ class Output:
 
     lead_s = 0.0
     offset_s = 0.0
+    prepares = False  # whether what was prepared waits for `flush`, so that a chord leaves in one go
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,26 +33,38 @@ class Output:
 
     def send(self, event: OutputEvent, due_s: float) -> None:
         """Sound one event, due at the monotonic time `due_s`."""
+        self.prepare(event, due_s)
+        self.flush()
+
+    def prepare(self, event: OutputEvent, due_s: float) -> None:
+        """All of `send` that can be done before the event's time; the rest is `flush`."""
         if isinstance(event, NoteOn):
             self._held.add(NoteOff(event.voice, event.pitch))
         else:
             self._held.discard(event)
         self._guard(self._send, event, due_s)
 
+    def flush(self) -> None:
+        """Let go of what was prepared."""
+        self._guard(self._flush)
+
     def notice(self, event: Notice, due_s: float) -> None:
         """Take what is no note; most outputs leave it."""
         self._guard(self._notice, event, due_s)
+        self.flush()
 
     def release(self, now_s: float) -> None:
         """End every note that this output holds."""
         for event in sorted(self._held):
             self._guard(self._send, event, now_s)
         self._held.clear()
+        self.flush()
 
     def panic(self, now_s: float) -> None:
         """Silence, whatever was believed to sound."""
         self.release(now_s)
         self._guard(self._panic)
+        self.flush()
 
     def close(self, now_s: float) -> None:
         """Release and let go of the device."""
@@ -67,6 +80,9 @@ class Output:
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
         raise NotImplementedError
+
+    def _flush(self) -> None:
+        """Let go of what `_send` and the other hooks keep; most keep nothing."""
 
     def _notice(self, event: Notice, due_s: float) -> None:
         """What an output makes of what is no note."""

@@ -2,9 +2,11 @@
 
 What is sent alternates: no note begins twice before it has ended, and every end comes, whether the music stops,
 the port is exchanged, or the program ends. A port that vanished is told the missing ends when it is back.
+Everything is spelled first and let go by a flush: at a chord's time nothing but its bytes is left to be sent.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from host.config import MidiPort
@@ -23,6 +25,8 @@ Sent = Callable[[tuple[int, ...], float], None]
 
 class MidiOutput(Output):
     """One port. While its device is away notes go nowhere, and the state says so."""
+
+    prepares = True
 
     def __init__(
         self, ports: MidiPorts, settings: MidiPort, sent: Sent = lambda message, now_s: None
@@ -47,6 +51,7 @@ class MidiOutput(Output):
         self._thru: set[tuple[str, int, int]] = set()  # (input, channel, note)
         self._unended: list[tuple[int, int]] = []  # begun on a port that vanished
         self._positions: dict[str, int] = {}
+        self._ready: deque[tuple[int, ...]] = deque()  # spelled, and to be sent by the next flush
         self._open()
 
     @property
@@ -74,6 +79,7 @@ class MidiOutput(Output):
             with self._lock:
                 lost, self._port = self._port, None
                 self._unended = self._let_go()
+                self._ready.clear()
             lost.close()
         if self._port is None:
             self._ports.names()  # which joins a new server, where the old one died
@@ -90,6 +96,7 @@ class MidiOutput(Output):
         """
         with self._lock:
             self._end_all(now_s)
+            self._flush()
             port, self._port = self._port, None
             self._unended = []
             self._pattern = pattern
@@ -126,6 +133,7 @@ class MidiOutput(Output):
                 self._put(0.0, PROGRAM | channel, program)
             for control, value in self._positions.items():
                 self._put_position(control, value, 0.0)
+            self._flush()
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
         key = (event.voice, event.pitch)
@@ -184,7 +192,16 @@ class MidiOutput(Output):
     def _put(self, due_s: float, *message: int) -> None:
         if self._port is not None and self._ports.alive:
             self._sent(message, due_s)
-            self._port.send(message)
+            self._ready.append(message)
+
+    def _flush(self) -> None:
+        with self._lock:
+            if self._port is None or not self._ports.alive:
+                self._ready.clear()
+                return
+            send, ready = self._port.send, self._ready
+            while ready:
+                send(ready.popleft())
 
     def _let_go(self) -> list[tuple[int, int]]:
         self._notes.clear()
@@ -205,6 +222,7 @@ class MidiOutput(Output):
     def _close(self) -> None:
         with self._lock:
             self._end_all(0.0)
+            self._flush()
             port, self._port = self._port, None
         if port is not None:
             port.close()

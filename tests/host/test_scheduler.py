@@ -140,3 +140,77 @@ def test_muted_ends_come_after_what_is_on_its_way_to_a_board() -> None:
     scheduler.mute(True, 0.996)
     (on_s, _), (off_s, off) = heard.events
     assert off == NoteOff(A.voice, A.pitch) and off_s > on_s
+
+
+class Keeper(Heard):
+    """Keeps what was prepared until it is let go."""
+
+    prepares = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[tuple[float, OutputEvent]] = []
+
+    def _send(self, event: OutputEvent, due_s: float) -> None:
+        self.waiting.append((due_s, event))
+
+    def _flush(self) -> None:
+        for due_s, event in self.waiting:
+            super()._send(event, due_s)
+        self.waiting.clear()
+
+
+def test_a_chord_is_prepared_before_its_time_and_leaves_at_it() -> None:
+    keeper, plain, played = Keeper(), Heard(), list[int]()
+    scheduler = Scheduler([keeper, plain], played.append)
+    scheduler.add([TimedNote(1, 1.0, 2.0, A), TimedNote(2, 1.0, 2.0, B), TimedNote(3, 1.001, 2.0, A)])
+    scheduler.prepare(1.0)
+    assert [event for _, event in keeper.waiting] == [A, B]
+    assert keeper.events == plain.events == [] and played == []
+    assert scheduler.next_deadline_s() == 1.0
+    scheduler.run_due(1.0)
+    assert keeper.events == plain.events == [(1.0, A), (1.0, B)] and played == [1, 2]
+    scheduler.run_due(3.0)
+    assert keeper.events == plain.events and not keeper.hanging()
+
+
+def test_prepared_after_what_it_strikes_again() -> None:
+    keeper = Keeper()
+    scheduler = Scheduler([keeper])
+    scheduler.add([TimedNote(1, 1.0, 2.0, A), TimedNote(2, 2.0, 3.0, A)])
+    scheduler.run_due(1.0)
+    scheduler.prepare(2.0)
+    scheduler.run_due(2.0)
+    scheduler.run_due(3.0)
+    off = NoteOff(A.voice, A.pitch)
+    assert keeper.events == [(1.0, A), (2.0, off), (2.0, A), (3.0, off)]
+
+
+def test_what_begins_as_everything_is_released_is_not_ended_by_it() -> None:
+    keeper = Keeper()
+    scheduler = Scheduler([keeper])
+    scheduler.add([TimedNote(1, 1.0, 9.0, B), TimedNote(2, 2.0, 3.0, A)])
+    scheduler.run_due(1.0)
+    scheduler.release_at(2.0)
+    scheduler.prepare(2.0)
+    scheduler.run_due(2.0)
+    assert [event for _, event in keeper.events] == [B, NoteOff(B.voice, B.pitch), A]
+    assert keeper.hanging() == {(A.voice, A.pitch)}
+
+
+def test_nothing_that_was_prepared_hangs_when_the_player_stops_it() -> None:
+    for stop in (
+        lambda scheduler: scheduler.panic(0.9999),
+        lambda scheduler: scheduler.mute(True, 0.9999),
+        lambda scheduler: scheduler.withdraw(0.9999),
+        lambda scheduler: scheduler.close(0.9999),
+    ):
+        keeper = Keeper()
+        scheduler = Scheduler([keeper])
+        scheduler.add([TimedNote(None, 1.0, 1.5, A)])
+        scheduler.prepare(1.0)
+        stop(scheduler)
+        scheduler.run_due(1.0)
+        assert not keeper.hanging()
+        scheduler.run_due(2.0)
+        assert not keeper.hanging()
