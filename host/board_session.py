@@ -9,6 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from host import wire
 from host.board_clock import BoardClock
@@ -26,6 +27,7 @@ QUEUE_SPARE = 2
 OLDEST_STAMP_S = 0.5  # a lost edge is told again with the next report
 STALE_S = 0.5  # an event later than this is not sent any more
 REPORT_EVERY_S = 0.05
+FULL_FOR_S = 0.005  # after the board's queue was found full
 
 
 @dataclass(slots=True)
@@ -46,11 +48,17 @@ class LinkCounts:
     silences: int = 0
 
 
+class _Planned(NamedTuple):
+    due_s: float
+    order: int
+    event: BoardEvent
+
+
 @dataclass(slots=True)
 class _Unacknowledged:
     frame: bytes
     sent_s: float
-    due_s: float
+    planned: _Planned | None  # None: no timed event
 
 
 def _nothing(*_: object) -> None:
@@ -86,8 +94,9 @@ class BoardSession:
         self._pings: dict[int, float] = {}
         self._unacknowledged: dict[int, _Unacknowledged] = {}
         self._messages: list[wire.Message] = []
-        self._planned: list[tuple[float, int, BoardEvent]] = []
+        self._planned: list[_Planned] = []
         self._in_board: list[float] = []
+        self._full_until_s = float("-inf")
         self._order = 0
         self._gate_counts: dict[int, int] = {}
         self._gate_levels: dict[int, bool] = {}
@@ -103,7 +112,7 @@ class BoardSession:
         if not isinstance(event, GateLevel) and not 0 <= event.volts <= CV_HIGHEST_VOLTS + 0.0005:
             raise NoonsongError(f"The board puts out 0 to {CV_HIGHEST_VOLTS} V, not {event.volts:g} V.")
         self._order += 1
-        heapq.heappush(self._planned, (due_s, self._order, event))
+        heapq.heappush(self._planned, _Planned(due_s, self._order, event))
 
     def send(self, message: wire.Message) -> None:
         """Send a message that is no timed event (settings, calibration) once the session is open."""
@@ -113,6 +122,8 @@ class BoardSession:
         """Every gate low at once, nothing planned any more."""
         self._planned.clear()
         self._in_board.clear()
+        for waiting in self._unacknowledged.values():
+            waiting.planned = None
         self._messages.append(wire.ReleaseAll())
 
     # --- the line
@@ -182,7 +193,7 @@ class BoardSession:
             out += self._frame(wire.ReportRequest())
         self._send_again(out, now_s)
         while self._messages and len(self._unacknowledged) < UNACKNOWLEDGED:
-            out += self._reliable(self._messages.pop(0), now_s, now_s)
+            out += self._reliable(self._messages.pop(0), now_s)
         self._send_events(out, now_s)
         return bytes(out)
 
@@ -205,10 +216,10 @@ class BoardSession:
         self.counts.frames_sent += 1
         return frame
 
-    def _reliable(self, message: wire.Message, now_s: float, due_s: float) -> bytes:
+    def _reliable(self, message: wire.Message, now_s: float, planned: _Planned | None = None) -> bytes:
         sequence = self._sequence
         frame = self._frame(message)
-        self._unacknowledged[sequence] = _Unacknowledged(frame, now_s, due_s)
+        self._unacknowledged[sequence] = _Unacknowledged(frame, now_s, planned)
         return frame
 
     def _send_pings(self, out: bytearray, now_s: float) -> None:
@@ -232,7 +243,7 @@ class BoardSession:
                 out += waiting.frame
 
     def _send_events(self, out: bytearray, now_s: float) -> None:
-        if not self.clock.known:
+        if not self.clock.known or now_s < self._full_until_s:
             return
         while self._in_board and self._in_board[0] <= now_s:
             heapq.heappop(self._in_board)
@@ -244,13 +255,14 @@ class BoardSession:
             oldest = next(iter(self._unacknowledged), None)
             if oldest is not None and (self._sequence - oldest) & 0xFF >= 30:
                 return
-            due_s, _, event = heapq.heappop(self._planned)
+            planned = heapq.heappop(self._planned)
+            due_s, _, event = planned
             opens = not (isinstance(event, GateLevel) and not event.high)
             if opens and now_s - due_s > STALE_S:
                 self.counts.stale_events += 1
                 continue
             heapq.heappush(self._in_board, due_s)
-            out += self._reliable(self._message_of(event, due_s), now_s, due_s)
+            out += self._reliable(self._message_of(event, due_s), now_s, planned)
 
     def _message_of(self, event: BoardEvent, due_s: float) -> wire.Message:
         due_us = self.clock.board_us(due_s)
@@ -280,7 +292,7 @@ class BoardSession:
             case wire.Ack():
                 self._acknowledge(message)
             case wire.Refused():
-                self._refused(message)
+                self._refused(message, now_s)
             case wire.Knob():
                 if self.open:
                     self.on_knob(
@@ -354,13 +366,18 @@ class BoardSession:
             if behind < 32 and ack.received >> behind & 1:
                 del self._unacknowledged[sequence]
 
-    def _refused(self, message: wire.Refused) -> None:
+    def _refused(self, message: wire.Refused, now_s: float) -> None:
         self.counts.refused += 1
-        self._unacknowledged.pop(message.refused_sequence, None)
+        refused = self._unacknowledged.pop(message.refused_sequence, None)
         reason = wire.REFUSALS.get(message.reason, f"reason {message.reason}")
-        if message.reason == 5 and self.open:
+        if message.reason == wire.NO_SESSION and self.open:
             self._start_over()
             return
+        if message.reason == wire.QUEUE_FULL and refused is not None and refused.planned is not None:
+            # A board that is behind has more in its queue than we know of: later there is room, or, for what opens
+            # a gate, it is too late.
+            heapq.heappush(self._planned, refused.planned)
+            self._full_until_s = now_s + FULL_FOR_S
         kind = wire.BY_TYPE.get(message.refused_type)
         name = kind.__name__ if kind else f"message {message.refused_type:#04x}"
         self._say(f"refused {name} {reason}", f"The board on {self.name} refused a {name}: {reason}.")

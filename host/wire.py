@@ -315,12 +315,13 @@ _STRUCTS = {m: struct.Struct(m.LAYOUT) for m in BY_TYPE.values()}
 _GROWING = frozenset({Hello, Welcome})
 
 BOARDS = {1: "Nano", 2: "Uno", 3: "Mega 2560", 4: "Leonardo", 5: "Micro", 6: "Teensy 4.0"}
+QUEUE_FULL, NO_SESSION = 4, 5
 REFUSALS = {
     1: "it does not know this message",
     2: "the message has a wrong length",
     3: "a value is out of range",
-    4: "its event queue is full",
-    5: "no session is open",
+    QUEUE_FULL: "its event queue is full",
+    NO_SESSION: "no session is open",
     6: "it speaks another protocol",
     7: "events are planned whose timing hangs on this setting",
 }

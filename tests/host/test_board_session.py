@@ -24,6 +24,7 @@ class Rig:
         self.sim = Simulator()
         self.drift = 1 + drift_ppm * 1e-6
         self.damage = damage
+        self.stood_s = 0.0
         self.knobs: list[tuple[int, float, float]] = []
         self.gates: list[tuple[int, bool, float]] = []
         self.said: list[str] = []
@@ -36,7 +37,7 @@ class Rig:
 
     @property
     def now_s(self) -> float:
-        return 1000.0 + self.sim.cycle / 16e6 / self.drift
+        return 1000.0 + self.sim.cycle / 16e6 / self.drift + self.stood_s
 
     def at(self, cycle: int) -> float:
         return 1000.0 + cycle / 16e6 / self.drift
@@ -49,6 +50,13 @@ class Rig:
                 self.sim.feed(self.damage(out))
             self.sim.run_us(STEP_US)
             self.session.feed(self.damage(self.sim.take_transmitted()), self.now_s)
+
+    def stand_still(self, seconds: float) -> None:
+        """The host goes on, the board does not."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.sim.feed(self.damage(self.session.poll(self.now_s)))
+            self.stood_s += STEP_US * 1e-6
 
     def rises(self, channel: int) -> list[float]:
         return [self.at(p.cycle) for p in self.sim.pins if p.pin == GATE_PINS[channel] and p.high]
@@ -206,6 +214,40 @@ def test_a_full_board_queue_is_never_asked_for_more() -> None:
     rig.run(1.2)
     assert rig.session.counts.refused == 0
     assert len(rig.sim.dac_writes) == 300
+    rig.sim.close()
+
+
+def test_what_a_board_that_was_behind_has_no_room_for_is_sent_again() -> None:
+    rig = Rig()
+    rig.run(1.0)
+    base = rig.now_s + 0.2
+    for i in range(300):
+        rig.session.schedule(CvLevel(i % 3, (i % 40) / 10), base + i * 0.002)
+    for i in range(20):
+        rig.session.schedule(GateLevel(3, i % 2 == 0), base + i * 0.03)
+    rig.run(0.4)
+    rig.stand_still(0.12)
+    rig.run(1.2)
+    assert rig.session.counts.refused > 0
+    assert rig.session.counts.stale_events == 0
+    assert len(rig.sim.dac_writes) == 300
+    assert not any(rig.sim.gates())
+    rig.sim.close()
+
+
+def test_what_was_refused_is_not_played_after_a_release() -> None:
+    rig = Rig()
+    rig.run(1.0)
+    for i in range(200):
+        rig.session.schedule(CvNote(0, 1.0, 0.001), rig.now_s + 0.2 + i * 0.004)
+    rig.run(0.3)
+    rig.stand_still(0.12)
+    rig.session.release_all()
+    rig.run(0.05)
+    before = len(rig.rises(0))
+    rig.run(1.0)
+    assert rig.session.counts.refused > 0
+    assert len(rig.rises(0)) == before and not any(rig.sim.gates())
     rig.sim.close()
 
 
