@@ -15,9 +15,8 @@ from model.tokens import PPQN
 SIXTEENTH = PPQN // 4
 TOLD_BEFORE_S = 0.002  # MIDI asks for a millisecond between Start and the first pulse
 AHEAD_TICKS = 2.0  # more than this ahead of where we should be is another place
-BEHIND_TICKS = (
-    SIXTEENTH + 2.0
-)  # less than this behind is waited for: who holds the clock may hold it a pulse long
+# Less than this behind is waited for: who holds the clock may hold it a pulse long.
+BEHIND_TICKS = SIXTEENTH + 2.0
 
 
 class PulsesOut:
