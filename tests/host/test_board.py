@@ -81,7 +81,7 @@ def test_unplug_and_replug_under_another_name(sim_board: SimBoard, monkeypatch: 
         present.clear()
         sim_board.unplug()
         wait_for(lambda: any("is gone" in s for s in said), "the sentence about the unplug")
-        assert not any(sim_board.sim.gates())
+        wait_for(lambda: not any(sim_board.sim.gates()), "the gates' fall as the power goes")
         hold = pty.openpty()  # takes the old name, so that the board must come back under another one
         sim_board.plug()
         os.close(hold[0])
