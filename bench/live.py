@@ -21,13 +21,23 @@ from pathlib import Path
 from typing import Any
 
 from bench import live_stage as stage
-from bench.live_figures import Trial, gate_errors, percentile, phases, reactions, spin_table, table
+from bench.live_figures import (
+    Trial,
+    gate_errors,
+    less_standstills,
+    percentile,
+    phases,
+    reactions,
+    spin_table,
+    table,
+)
 from bench.live_gear import CONTROLLER, SECOND, SYNTH, Gear
 from host.instrument import PRIORITY
-from host.priority import ordinary, real_time_for_all
+from host.priority import ordinary, real_time, real_time_for_all
 from model.errors import NoonsongError
 
 SPIN_MS = 0.4
+LATE_S = 0.001
 CLOCK_JITTER_S, RAMP_S = 0.002, 20.0
 SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
 CONFIG = f"""
@@ -173,6 +183,7 @@ def _play(
         stack.callback(gear.close)
         # A board does not wait for the host's other programs: the simulated one runs before them, too.
         real_time_for_all(PRIORITY + 5)
+        real_time(PRIORITY - 1)  # but not what is done with what was heard
         sys.setswitchinterval(0.0005)
         stack.callback(ordinary)
         options = ["--board", gear.board.port, "--seed", "1"]
@@ -185,7 +196,7 @@ def _play(
         player.wait_for("is ready")
         stack.enter_context(stage.burners((os.cpu_count() or 1) if busy else 0))
         _listen_for(gear, 2.0, keep=False)
-        nothing = stage.do_nothing(seconds, spin_ms / 1000)
+        nothing, watches = stage.do_nothing(seconds, spin_ms / 1000), stage.watch_cores(seconds)
         began_s, processor_s, machine_s = time.monotonic(), player.processor_s(), stage.machine_busy_s()
         gear.board.worst_lag_s = 0.0
         perform(gear, began_s + seconds)
@@ -196,12 +207,21 @@ def _play(
         report, noted = player.end()
         _listen_for(gear, 1.5)
         late_s = json.loads(nothing.communicate(timeout=60)[0])
-        shown = [x for x, due in zip(noted["late_s"], noted["due_s"], strict=True) if due >= began_s]
+        stood_s = [json.loads(watch.communicate(timeout=60)[0]) for watch in watches]
+        shown = [(due, x) for due, x in zip(noted["due_s"], noted["late_s"], strict=True) if due >= began_s]
+        less_ms = less_standstills(shown, stood_s)
         return {
             "distributions": {
                 "do-nothing loop": [1000 * x for x in late_s],
-                "MIDI note": [1000 * x for x in shown],
+                "MIDI note": [1000 * x for _, x in shown],
+                "note less standstills": less_ms,
+                **{
+                    f"core {core} stood still": [1000 * (end_s - due_s) for due_s, end_s in spans_s]
+                    for core, spans_s in enumerate(stood_s)
+                },
             },
+            "late": sum(x > LATE_S for _, x in shown), "late_alone": sum(x > 1000 * LATE_S for x in less_ms),
+            "underruns": sum(due >= began_s for due in noted["underruns_s"]),
             "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
             "player_cores": share, "machine_cores": others, "resident_bytes": resident,
             "board_lag_ms": gear.board.worst_lag_s * 1000,

@@ -61,6 +61,29 @@ def gate_errors(noted: dict[str, Any], gates_s: Sequence[tuple[float, int]]) -> 
     return [abs(error - middle) for error in errors]
 
 
+def less_standstills(
+    notes_s: Sequence[tuple[float, float]], stood_s: Sequence[Sequence[tuple[float, float]]]
+) -> list[float]:
+    """From notes (due, late by), in order of their moments, and the spans for which each core stood still to how
+    late in ms each note was but for the time, between its moment and its leaving, in which a core stood.
+    """
+    spans_s: list[list[float]] = []  # of any core, without overlap
+    for begin_s, end_s in sorted((begin_s, end_s) for core_s in stood_s for begin_s, end_s in core_s):
+        if spans_s and begin_s <= spans_s[-1][1]:
+            spans_s[-1][1] = max(spans_s[-1][1], end_s)
+        else:
+            spans_s.append([begin_s, end_s])
+    rest_ms = []
+    for due_s, late_s in notes_s:
+        stood = 0.0
+        for begin_s, end_s in spans_s[bisect.bisect(spans_s, due_s, key=lambda span: span[1]) :]:
+            if begin_s >= due_s + late_s:
+                break
+            stood += min(end_s, due_s + late_s) - max(begin_s, due_s)
+        rest_ms.append(1000 * (late_s - stood))
+    return rest_ms
+
+
 def phases(noted: dict[str, Any], pulses_s: Sequence[float]) -> list[float]:
     """How far each note is from the nearest pulse, in ms, less the way that all take."""
     errors = []
@@ -93,6 +116,10 @@ def table(figures: dict[str, Any]) -> str:
     lines.append(
         f"  MIDI: {figures['note_ons']} on, {figures['note_offs']} off, {figures['doubled']} struck while held,"
         f" {figures['stray']} ends of nothing, {figures['held_at_end']} held at the end"
+    )
+    lines.append(
+        f"  late by more than 1 ms: {figures['late']}, less standstills {figures['late_alone']};"
+        f" planned after their time: {figures['underruns']}"
     )
     lines.append(
         f"  gates: {figures['gate_rises']} opened, {figures['gate_falls']} closed,"

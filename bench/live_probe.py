@@ -34,6 +34,9 @@ class Record:
         self.sent = 0
         self.moves: deque[tuple[float, str, str]] = deque(maxlen=4096)  # asked: time, control, by whom
         self.plans: deque[dict[str, float]] = deque(maxlen=4096)
+        self.underruns_s: deque[float] = deque(
+            maxlen=4096
+        )  # moments that had passed when their note was final
         self.gate_due_s = array.array("d", bytes(8 * MOST))  # each gate that the board is to open
         self.gate_channel = array.array("b", bytes(MOST))
         self.gates = 0
@@ -49,6 +52,7 @@ class Record:
             "due_s": list(self.due_s[:count]),
             "moves": list(self.moves),
             "plans": list(self.plans),
+            "underruns_s": list(self.underruns_s),
             "board_events": list(zip(self.gate_due_s[:gates], self.gate_channel[:gates], strict=True)),
             "board": self.board,
         }
@@ -60,8 +64,8 @@ def install(record: Record) -> None:
     opened = Out.__init__
     add, schedule, close = Scheduler.add, Board.schedule, Board.close
 
-    def noted_out(self: Any, port: Any) -> None:
-        opened(self, port)
+    def noted_out(self: Any, port: Any, let_pass: Any) -> None:
+        opened(self, port, let_pass)
         send, self.due_s = self.send, deque()
 
         def timed_send(message: tuple[int, ...]) -> None:
@@ -97,7 +101,8 @@ def install(record: Record) -> None:
         return spelled
 
     def timed_add(self: Any, notes: Any) -> None:
-        notes = list(notes)
+        notes, now_s = list(notes), time.monotonic()
+        record.underruns_s.extend(note.on_s for note in notes if note.on_s < now_s)
         if notes and record.unheard:
             record.plans[-1]["due_s"] = notes[0].on_s
             record.unheard = False

@@ -39,6 +39,26 @@ while due_s < end_s:
     late.append(time.monotonic() - due_s)
 print(json.dumps(late))
 """
+# Whether a core runs at all. Above every program measured, and bound, for the system moves no program away from
+# a core that it believes to be running: what waits there waits as long as the core stands still.
+WATCH = """
+import json, os, sys, time
+from host.instrument import PRIORITY
+from host.priority import real_time
+core, until_s, every_s, least_s = int(sys.argv[1]), *map(float, sys.argv[2:])
+os.sched_setaffinity(0, [core])
+real_time(PRIORITY + 10)
+stood_s, due_s = [], time.monotonic()
+while due_s < until_s:
+    due_s += every_s
+    time.sleep(max(0.0, due_s - time.monotonic()))
+    now_s = time.monotonic()
+    if now_s - due_s >= least_s:
+        stood_s.append((due_s, now_s))
+        due_s = now_s
+print(json.dumps(stood_s))
+"""
+WATCH_EVERY_S, LEAST_STANDSTILL_S = 0.001, 0.001
 BURN = "while True: pass"
 
 
@@ -143,6 +163,16 @@ def do_nothing(seconds: float, spin_s: float) -> "subprocess.Popen[str]":
     """Start the do-nothing loop; it prints its latenesses in seconds as JSON when the time is over."""
     command = [sys.executable, "-c", DO_NOTHING, str(seconds), str(spin_s)]
     return start(command, stdout=subprocess.PIPE, text=True)
+
+
+def watch_cores(seconds: float) -> "list[subprocess.Popen[str]]":
+    """Start a watch on each core; each prints the spans for which its core stood still as JSON in the end."""
+    times = [str(time.monotonic() + seconds), str(WATCH_EVERY_S), str(LEAST_STANDSTILL_S)]
+    cores = sorted(os.sched_getaffinity(0))
+    return [
+        start([sys.executable, "-c", WATCH, str(core), *times], stdout=subprocess.PIPE, text=True)
+        for core in cores
+    ]
 
 
 def machine_busy_s() -> float:

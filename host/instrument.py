@@ -19,6 +19,7 @@ from host.priority import lock_memory, ordinary, real_time, real_time_for_all, r
 from host.scheduler import Scheduler
 
 SPIN_S = 0.0004
+PREPARE_S = 0.0015  # so long before its time a chord is spelled, and what ends with it ended
 SYNC_S = 0.5
 WATCH_PORTS_S = 1.5
 PRIORITY = 20  # of the main thread; housekeeping, planning and sending are one above the other
@@ -152,17 +153,19 @@ class Instrument:
                 performance.wakeup.wait(max(0.0, wanted_s - self.now_s()))
 
     def _send(self) -> None:
-        scheduler = self.scheduler
+        scheduler, prepared_s = self.scheduler, -1.0
         while not self._stop.is_set():
             with scheduler.wakeup:
                 deadline_s = scheduler.next_deadline_s()
-                rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - self._spin_s
+                ahead_s = self._spin_s if deadline_s == prepared_s else max(self._spin_s, PREPARE_S)
+                rest_s = 1.0 if deadline_s is None else deadline_s - self.now_s() - ahead_s
                 if deadline_s is None or rest_s > 0:
                     scheduler.wakeup.wait(rest_s)
                     continue
-            if scheduler.end_early(self.now_s() + self._spin_s):
+            if deadline_s != prepared_s:
+                scheduler.prepare(deadline_s)
+                prepared_s = deadline_s
                 continue
-            scheduler.prepare(deadline_s)
             while self.now_s() < deadline_s:
                 pass
             scheduler.run_due(self.now_s())

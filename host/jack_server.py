@@ -10,6 +10,8 @@ import jack
 
 from model.errors import NoonsongError
 
+FRAME_TIMES = 1 << 32  # after which JACK counts from nothing again
+LONGEST_CYCLES_S = 1.0
 BURIAL_S = 3.0  # after a server's death libjack is busy in threads of its own: whoever closes then crashes
 
 
@@ -31,6 +33,17 @@ class JackServer:
     def buried(self) -> bool:
         """Whether it died, and what we had open there can be closed."""
         return not self.alive and time.monotonic() - self._ended_s > BURIAL_S
+
+    def let_pass(self, cycles: int) -> None:
+        """Wait until the server has been round so many times; a second at most, and not for a dead one."""
+        if not self.alive:
+            return
+        end_s = time.monotonic() + LONGEST_CYCLES_S
+        first, frames = self._client.last_frame_time, cycles * self._client.blocksize
+        while self.alive and time.monotonic() < end_s:
+            if (self._client.last_frame_time - first) % FRAME_TIMES >= frames:
+                return
+            time.sleep(self._client.blocksize / self._client.samplerate)
 
     def close(self) -> None:
         """Leave it, or what is left of it."""

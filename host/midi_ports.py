@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 APIS = {"alsa": "alsa", "jack": "jack", "core": "core", "windows": "winmm"}
 VIRTUAL_NAME = "noonsong"
 POLL_S = 0.001
+CYCLES_TO_ARRIVE = 4  # to be taken from the queue, to be carried to who listens, and as many again
 _STDERR = threading.RLock()  # one at a time, or what is put back is the other's nowhere
 _NOT_GEAR = ("*midi through*", "*noonsong*", "*rtmidi*")  # never chosen unless named
 
@@ -163,7 +164,13 @@ class MidiPorts:
                 port.open_virtual_port(VIRTUAL_NAME)
             else:
                 port.open_port(port.get_ports().index(name), name="out")
-        return self._remember(Out(port))
+        self._let_pass()
+        return self._remember(Out(port, self._let_pass))
+
+    def _let_pass(self) -> None:
+        """A JACK port takes what it has not delivered with it: who closes it waits until all has arrived."""
+        if self._server is not None:
+            self._server.let_pass(CYCLES_TO_ARRIVE)
 
     def _remember(self, port: Port) -> Port:
         self._opened = [port, *(other for other in self._opened if not other.closed)]
@@ -173,14 +180,16 @@ class MidiPorts:
 class Out:
     """An output that is open. Whoever sends sees to it that nobody else does, or closes it, meanwhile."""
 
-    def __init__(self, port: "rtmidi.MidiOut") -> None:
-        """Made by `MidiPorts.open`."""
+    def __init__(self, port: "rtmidi.MidiOut", let_pass: Callable[[], None]) -> None:
+        """Made by `MidiPorts.open`. `let_pass` waits until what was sent has arrived."""
         self.closed = False
         self.send: Callable[[tuple[int, ...]], None] = port.send_message
         self._port = port
+        self._let_pass = let_pass
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it, when what was sent has arrived."""
+        self._let_pass()
         self.closed = True
         with quiet_stderr():
             self._port.close_port()

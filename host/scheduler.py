@@ -97,6 +97,8 @@ class Scheduler:
                 off_s = min(note.off_s, note.on_s + MAX_HELD_S)
                 guest = note.position is None
                 for output in self.outputs:
+                    if NoteOn not in output.hears:
+                        continue
                     self._push(note.on_s, output, _Start(output, note.event, note.on_s, off_s, guest))
                 if note.position is not None:
                     self._push(note.on_s, None, _Played(note.position))
@@ -133,13 +135,14 @@ class Scheduler:
                     self._run(_Release(output, _after_what_is_on_its_way(output, now_s)), 0)
 
     def post(self, event: Notice, due_s: float) -> None:
-        """Tell every output what is no note. A full queue refuses it, and counts it."""
+        """Tell every output that hears of it what is no note. A full queue refuses it, and counts it."""
         with self.wakeup:
             if len(self._heap) >= MAX_PENDING:
                 self.refused_notes += 1
                 return
             for output in self.outputs:
-                self._push(due_s, output, _Tell(output, event, due_s))
+                if type(event) in output.hears:
+                    self._push(due_s, output, _Tell(output, event, due_s))
             self.wakeup.notify()
 
     def release_at(self, due_s: float) -> None:
@@ -186,34 +189,30 @@ class Scheduler:
                     self.worst_late_s = max(self.worst_late_s, late_s)
                     self.recent_late_s = max(self.recent_late_s, late_s)
 
-    def end_early(self, until_s: float) -> bool:
-        """End now what ends by then, as far as nothing else comes before: no beginning has to wait for it.
-        Returns whether there was something.
-        """
-        ended = False
-        with self.wakeup:
-            while self._heap and self._heap[0][0] <= until_s and isinstance(self._heap[0][3], _End):
-                _, _, number, action = heapq.heappop(self._heap)
-                self._run(action, number)
-                ended = True
-        return ended
-
     def prepare(self, due_s: float) -> None:
-        """Do before `due_s` what can be done of the notes that begin then: with many in a chord the last need not
-        wait until the others are spelled. Nothing leaves before `run_due`.
+        """Do shortly before `due_s` what can be done of what is due then. What ends, ends now: no beginning has to
+        wait for it. What begins is spelled, so that the last of a chord need not wait for the others; it leaves
+        with `run_due`, or with what else that output lets out meanwhile.
         """
         with self.wakeup:
-            rest, prepared = [], set()
+            rest: list[tuple[float, int, int, _Action]] = []
+            prepared: dict[Output, None] = {}  # in their order: a pulse leaves before the notes upon it
             while self._heap and self._heap[0][0] <= due_s:
                 entry = heapq.heappop(self._heap)
-                action = entry[3]
-                if isinstance(action, _Start) and action.output.prepares and not self._muted:
-                    self._start(action, entry[2], action.output.prepare)
-                    prepared.add(action.output)
-                else:
-                    rest.append(entry)
-                    if isinstance(action, _Release):
+                match entry[3]:
+                    case _End() as end if not prepared:
+                        self._run(end, entry[2])
+                    case _Start(output) as start if output.prepares and not self._muted:
+                        self._start(start, entry[2], output.prepare)
+                        prepared[output] = None
+                    case _Tell(output, notice, told_s) if output.prepares:
+                        output.prepare(notice, told_s + output.offset_s)
+                        prepared[output] = None
+                    case _Release():
+                        rest.append(entry)
                         break  # what begins after it must not be ended by it
+                    case _:
+                        rest.append(entry)
             for entry in rest:
                 heapq.heappush(self._heap, entry)
             for output in prepared:
@@ -241,7 +240,7 @@ class Scheduler:
                     del self._sounding[key]
                 output.release(due_s + output.offset_s)
             case _Tell(output, notice, due_s):
-                output.notice(notice, due_s + output.offset_s)
+                output.send(notice, due_s + output.offset_s)
             case _Played(position):
                 self.sent_notes += 1
                 self._played(position)

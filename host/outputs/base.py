@@ -9,10 +9,12 @@ class Output:
     """Takes events from the scheduler, on the scheduler's thread.
 
     `lead_s`: how long before its time an event is wanted (a board fires by its own timer; others want 0).
+    `hears`: what it is told of; the rest would only be on the way when a note's moment has come.
     `offset_s`: added to every due time, to line this output up with the rest of the stage.
     A hook that raises makes the output count a fault and say so; it never stops the music.
     """
 
+    hears: tuple[type[NoteOn | Notice], ...] = (NoteOn,)  # whoever hears notes hears their ends
     lead_s = 0.0
     offset_s = 0.0
     prepares = False  # whether what was prepared waits for `flush`, so that a chord leaves in one go
@@ -31,27 +33,25 @@ class Output:
     def watch(self) -> None:
         """Look whether the device is still there, or there again. Called now and then, off the audio path."""
 
-    def send(self, event: OutputEvent, due_s: float) -> None:
-        """Sound one event, due at the monotonic time `due_s`."""
+    def send(self, event: OutputEvent | Notice, due_s: float) -> None:
+        """Let one event out, due at the monotonic time `due_s`."""
         self.prepare(event, due_s)
         self.flush()
 
-    def prepare(self, event: OutputEvent, due_s: float) -> None:
+    def prepare(self, event: OutputEvent | Notice, due_s: float) -> None:
         """All of `send` that can be done before the event's time; the rest is `flush`."""
         if isinstance(event, NoteOn):
             self._held.add(NoteOff(event.voice, event.pitch))
-        else:
+        elif isinstance(event, NoteOff):
             self._held.discard(event)
+        else:
+            self._guard(self._notice, event, due_s)
+            return
         self._guard(self._send, event, due_s)
 
     def flush(self) -> None:
         """Let go of what was prepared."""
         self._guard(self._flush)
-
-    def notice(self, event: Notice, due_s: float) -> None:
-        """Take what is no note; most outputs leave it."""
-        self._guard(self._notice, event, due_s)
-        self.flush()
 
     def release(self, now_s: float) -> None:
         """End every note that this output holds."""
@@ -79,7 +79,7 @@ class Output:
             self.last_fault = f"{self.name}: {error}"
 
     def _send(self, event: OutputEvent, due_s: float) -> None:
-        raise NotImplementedError
+        """Sound a note or end it."""
 
     def _flush(self) -> None:
         """Let go of what `_send` and the other hooks keep; most keep nothing."""

@@ -52,6 +52,7 @@ def folded_volts(pitch: int, zero_pitch: int) -> float:
 class CvOutput(Output):
     """A board's outputs. Events go out early, with their due time: the board's own timer fires them."""
 
+    hears = (NoteOn, ControlAt)
     lead_s = LEAD_S
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from host.board_events import CvLevel, GateLevel
 from host.config import Board as BoardSettings
-from host.events import Notice, OutputEvent, Pulse, Transport
+from host.events import Notice, Pulse, Transport
 from host.outputs.base import Output
 from host.outputs.cv import FULL_VOLTS, LEAD_S, CvBoard
 from host.outputs.cv_roles import Outlets, outlets_with_role
@@ -14,6 +14,7 @@ PULSE_S = 0.005
 class GateClock(Output):
     """A pulse for each part of a beat; on the reset outputs one with the first bar line after time began."""
 
+    hears = (Pulse, Transport)
     lead_s = LEAD_S
 
     def __init__(self, board: CvBoard, settings: BoardSettings, pulses_per_beat: int) -> None:
@@ -30,9 +31,6 @@ class GateClock(Output):
     def wanted(self) -> bool:
         """Whether any output is a clock or a reset."""
         return any((*self._clock, *self._reset))
-
-    def _send(self, event: OutputEvent, due_s: float) -> None:
-        """Notes go elsewhere."""
 
     def _notice(self, event: Notice, due_s: float) -> None:
         if isinstance(event, Transport):

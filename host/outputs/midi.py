@@ -26,6 +26,7 @@ Sent = Callable[[tuple[int, ...], float], None]
 class MidiOutput(Output):
     """One port. While its device is away notes go nowhere, and the state says so."""
 
+    hears = (NoteOn, ControlAt, Thru, ThruLost)
     prepares = True
 
     def __init__(

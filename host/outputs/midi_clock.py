@@ -1,8 +1,9 @@
 """MIDI clock to a port that is found by name, may vanish, and is found again."""
 
 import threading
+from collections import deque
 
-from host.events import Notice, OutputEvent, Pulse, Transport
+from host.events import Notice, Pulse, Transport
 from host.midi_ports import VIRTUAL_NAME, MidiPorts, Out, match_port
 from host.outputs.base import Output
 from model.errors import NoonsongError
@@ -13,6 +14,9 @@ TRANSPORT = {"start": 0xFA, "continue": 0xFB, "stop": 0xFC}
 
 class MidiClockOutput(Output):
     """Clock, Start, Stop, Continue and Song Position; no notes."""
+
+    hears = (Pulse, Transport)
+    prepares = True
 
     def __init__(self, ports: MidiPorts, pattern: str, while_stopped: bool, offset_s: float = 0.0) -> None:
         """`pattern` as in match_port, or "virtual". `while_stopped`: pulses tell the tempo all the time.
@@ -27,6 +31,7 @@ class MidiClockOutput(Output):
         self._port: Out | None = None
         self._port_name = ""
         self._going = False
+        self._ready: deque[tuple[int, ...]] = deque()  # to be sent by the next flush
         self._lock = threading.Lock()  # the watcher opens and closes, the scheduler sends
         if pattern == "virtual":
             self._port, self._port_name = ports.open("virtual"), VIRTUAL_NAME
@@ -62,28 +67,28 @@ class MidiClockOutput(Output):
             with self._lock:
                 self._port, self._port_name = port, name
 
-    def _send(self, event: OutputEvent, due_s: float) -> None:
-        """Notes go elsewhere."""
-
     def _notice(self, event: Notice, due_s: float) -> None:
         if isinstance(event, Pulse):
             if event.tick_in_bar is not None or self._while_stopped:
-                self._say(CLOCK)
+                self._ready.append((CLOCK,))
         elif isinstance(event, Transport):
             self._going = event.kind != "stop"
             if event.kind == "continue":
-                self._say(SONG_POSITION, event.sixteenths & 0x7F, event.sixteenths >> 7 & 0x7F)
-            self._say(TRANSPORT[event.kind])
+                self._ready.append((SONG_POSITION, event.sixteenths & 0x7F, event.sixteenths >> 7 & 0x7F))
+            self._ready.append((TRANSPORT[event.kind],))
+
+    def _flush(self) -> None:
+        with self._lock:
+            while self._ready:
+                message = self._ready.popleft()
+                if self._port is not None:
+                    self._port.send(message)
 
     def _close(self) -> None:
         if self._going:
-            self._say(TRANSPORT["stop"])
+            self._ready.append((TRANSPORT["stop"],))
+            self._flush()
         with self._lock:
             port, self._port = self._port, None
         if port is not None:
             port.close()
-
-    def _say(self, *message: int) -> None:
-        with self._lock:
-            if self._port is not None:
-                self._port.send(message)

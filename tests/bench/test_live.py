@@ -44,6 +44,12 @@ def test_phases_are_about_the_way_that_all_take() -> None:
     assert live_figures.phases(record, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
 
 
+def test_only_the_time_in_which_a_core_stood_is_taken_off_a_notes_lateness() -> None:
+    stood_s = [[(1.0, 1.25), (3.0, 4.0)], [(1.125, 1.5)]]
+    notes_s = [(0.5, 0.25), (0.75, 0.5), (1.25, 0.5), (1.5, 0.25), (2.5, 2.0)]
+    assert live_figures.less_standstills(notes_s, stood_s) == [250.0, 250.0, 250.0, 250.0, 1000.0]
+
+
 def test_percentiles() -> None:
     assert live_figures.percentile([3.0, 1.0, 2.0], 0.99) == 3.0
     assert live_figures.percentile(list(range(1000)), 0.99) == 990

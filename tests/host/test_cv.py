@@ -115,8 +115,8 @@ def test_every_role_says_its_part_voltages_first() -> None:
     cv.send(NoteOn(DRUMS, 36, 90), 3.0)
     cv.send(NoteOn(DRUMS, 38, 90), 3.0)
     assert board.taken() == [(GateLevel(3, True, 0.008), 3.0)]
-    cv.notice(ControlAt("density", 0.25), 4.0)
-    cv.notice(ControlAt("tempo", 0.25), 4.0)
+    cv.send(ControlAt("density", 0.25), 4.0)
+    cv.send(ControlAt("tempo", 0.25), 4.0)
     assert board.taken() == [(CvLevel(2, 1.0, 5), 4.0)]
     board.sessions = 2  # replugged: it stands at nothing
     cv.watch()

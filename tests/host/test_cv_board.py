@@ -72,7 +72,7 @@ def test_pitch_velocity_trigger_gate_and_control(rig: Callable[..., Rig]) -> Non
         trigger_ms=8.0,
     )
     start_s = time.monotonic() + AHEAD_S
-    r.output.notice(ControlAt("density", 0.5), time.monotonic())
+    r.output.send(ControlAt("density", 0.5), time.monotonic())
     r.output.send(NoteOn(KEYS, 48, 127), start_s)
     r.output.send(NoteOn(DRUMS, 38, 80), start_s + 0.02)
     r.output.send(NoteOff(KEYS, 48), start_s + 0.06)
@@ -140,9 +140,9 @@ def test_a_voltage_beats_the_clock(rig: Callable[..., Rig]) -> None:
     r = rig(**settings)
     clock = GateClock(r.output._board, BoardSettings(**settings), 24)  # type: ignore[arg-type]
     start_s = time.monotonic() + AHEAD_S
-    clock.notice(Transport("start", 0), start_s - 0.01)
+    clock.send(Transport("start", 0), start_s - 0.01)
     for tick in range(12):
-        clock.notice(Pulse(tick), start_s + tick / 50)
+        clock.send(Pulse(tick), start_s + tick / 50)
     wait_for(lambda: len(r.codes(1)) == 24 and len(r.gates(2)) == 24, "twelve pulses")
     begun = [ms for ms, code in r.codes(1) if code == 4000]
     ended = [ms for ms, code in r.codes(1) if code == 0]

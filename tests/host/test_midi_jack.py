@@ -72,7 +72,7 @@ def test_a_port_that_vanishes_is_found_again_and_told_what_ended_meanwhile() -> 
     output = MidiOutput(MidiPorts("jack"), settings)
     assert output.connected and "synth-two" in output.state
     output.send(NoteOn(KEYS, 60, 100), 0.0)
-    output.notice(ControlAt("density", 0.5), 0.0)
+    output.send(ControlAt("density", 0.5), 0.0)
     wait_until("the note", lambda: [0x91, 60, 100] in receiver.drain())
     wait_until("the control", lambda: [0xBF, 7, 64] in receiver.drain())
     receiver.close()
@@ -116,9 +116,9 @@ def test_whatever_happens_on_and_off_alternate_and_all_ends() -> None:
             output.send(NoteOff(*ended), now_s)
         elif what < 0.95:
             status = random.choice((0x80, 0x90, 0x90, 0xB0))
-            output.notice(Thru("keys:out", (status, random.randrange(48, 72), random.randrange(128))), now_s)
+            output.send(Thru("keys:out", (status, random.randrange(48, 72), random.randrange(128))), now_s)
         elif what < 0.97:
-            output.notice(ThruLost("keys:out"), now_s)
+            output.send(ThruLost("keys:out"), now_s)
         elif what < 0.98:
             output.release(now_s)
             sounding.clear()

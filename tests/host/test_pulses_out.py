@@ -139,7 +139,7 @@ def test_clock_and_reset_on_gates(pulses: int) -> None:
     output = GateClock(board, settings, pulses)
     assert output.wanted and output.offset_s == 0.005
     for due_s, event in stand.events:
-        output.notice(event, due_s)
+        output.send(event, due_s)
     clocks = [due_s for due_s, e in board.events if isinstance(e, GateLevel) and e.channel == 1]
     levels = [(due_s, e.volts) for due_s, e in board.events if isinstance(e, CvLevel) and e.channel == 1]
     assert levels == [x for due_s in clocks for x in ((due_s, 4.0), (due_s + PULSE_S, 0.0))]
