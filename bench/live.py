@@ -37,7 +37,7 @@ from host.priority import ordinary, real_time, real_time_for_all
 from model.errors import NoonsongError
 
 SPIN_MS = 0.4
-LATE_S = 0.001
+LATE_MS = 1.0
 CLOCK_JITTER_S, RAMP_S = 0.002, 20.0
 SPINS_MS = (0.0, 0.1, 0.4, 1.0, 4.0)
 CONFIG = f"""
@@ -123,7 +123,8 @@ def follow(weights: Path | None, seconds: float, busy: bool, seed: int = 2) -> d
     found = _play(weights, seconds, busy, ["density=4", "clock=midi"], perform)
     noted = found["noted"]
     found["distributions"]["clock as sent"] = off_ms
-    found["distributions"]["clock to note"] = phases(noted, pulses_s)
+    found["distributions"]["clock to note"] = phases(noted["due_s"], noted["late_s"], pulses_s)
+    found["distributions"]["the same less standstills"] = phases(noted["due_s"], noted["less_s"], pulses_s)
     return _reported(found)
 
 
@@ -208,19 +209,22 @@ def _play(
         _listen_for(gear, 1.5)
         late_s = json.loads(nothing.communicate(timeout=60)[0])
         stood_s = [json.loads(watch.communicate(timeout=60)[0]) for watch in watches]
-        shown = [(due, x) for due, x in zip(noted["due_s"], noted["late_s"], strict=True) if due >= began_s]
-        less_ms = less_standstills(shown, stood_s)
+        noted["less_s"] = less_standstills(noted["due_s"], noted["late_s"], stood_s)
+        late_ms, less_ms = (
+            [1000 * x for due, x in zip(noted["due_s"], noted[of], strict=True) if due >= began_s]
+            for of in ("late_s", "less_s")
+        )
         return {
             "distributions": {
                 "do-nothing loop": [1000 * x for x in late_s],
-                "MIDI note": [1000 * x for _, x in shown],
+                "MIDI note": late_ms,
                 "note less standstills": less_ms,
                 **{
                     f"core {core} stood still": [1000 * (end_s - due_s) for due_s, end_s in spans_s]
                     for core, spans_s in enumerate(stood_s)
                 },
             },
-            "late": sum(x > LATE_S for _, x in shown), "late_alone": sum(x > 1000 * LATE_S for x in less_ms),
+            "late": sum(x > LATE_MS for x in late_ms), "late_alone": sum(x > LATE_MS for x in less_ms),
             "underruns": sum(due >= began_s for due in noted["underruns_s"]),
             "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
             "player_cores": share, "machine_cores": others, "resident_bytes": resident,
@@ -282,7 +286,7 @@ def run(args: argparse.Namespace) -> int:
             if not (busy and args.quiet):
                 runs[name] = apart(measure, args.weights, args.seconds, busy)
                 followed = apart(follow, args.weights, args.seconds, busy)
-                for what in ("clock as sent", "clock to note"):
+                for what in ("clock as sent", "clock to note", "the same less standstills"):
                     runs[name]["distributions"][what] = followed["distributions"][what]
     if args.json:
         print(json.dumps(runs))

@@ -62,10 +62,10 @@ def gate_errors(noted: dict[str, Any], gates_s: Sequence[tuple[float, int]]) -> 
 
 
 def less_standstills(
-    notes_s: Sequence[tuple[float, float]], stood_s: Sequence[Sequence[tuple[float, float]]]
+    due_s: Sequence[float], late_s: Sequence[float], stood_s: Sequence[Sequence[tuple[float, float]]]
 ) -> list[float]:
-    """From notes (due, late by), in order of their moments, and the spans for which each core stood still to how
-    late in ms each note was but for the time, between its moment and its leaving, in which a core stood.
+    """From notes and the spans for which each core stood still to how late in seconds each note was but for the
+    time, between its moment and its leaving, in which a core stood.
     """
     spans_s: list[list[float]] = []  # of any core, without overlap
     for begin_s, end_s in sorted((begin_s, end_s) for core_s in stood_s for begin_s, end_s in core_s):
@@ -73,24 +73,24 @@ def less_standstills(
             spans_s[-1][1] = max(spans_s[-1][1], end_s)
         else:
             spans_s.append([begin_s, end_s])
-    rest_ms = []
-    for due_s, late_s in notes_s:
+    rest_s = []
+    for due, late in zip(due_s, late_s, strict=True):
         stood = 0.0
-        for begin_s, end_s in spans_s[bisect.bisect(spans_s, due_s, key=lambda span: span[1]) :]:
-            if begin_s >= due_s + late_s:
+        for begin_s, end_s in spans_s[bisect.bisect(spans_s, due, key=lambda span: span[1]) :]:
+            if begin_s >= due + late:
                 break
-            stood += min(end_s, due_s + late_s) - max(begin_s, due_s)
-        rest_ms.append(1000 * (late_s - stood))
-    return rest_ms
+            stood += min(end_s, due + late) - max(begin_s, due)
+        rest_s.append(late - stood)
+    return rest_s
 
 
-def phases(noted: dict[str, Any], pulses_s: Sequence[float]) -> list[float]:
+def phases(due_s: Sequence[float], late_s: Sequence[float], pulses_s: Sequence[float]) -> list[float]:
     """How far each note is from the nearest pulse, in ms, less the way that all take."""
     errors = []
-    for due_s, late_s in zip(noted["due_s"], noted["late_s"], strict=True):
-        at = bisect.bisect(pulses_s, due_s + late_s)
+    for due, late in zip(due_s, late_s, strict=True):
+        at = bisect.bisect(pulses_s, due + late)
         if SETTLED_PULSES < at < len(pulses_s):
-            errors.append(min((1000 * (due_s + late_s - p) for p in pulses_s[at - 1 : at + 1]), key=abs))
+            errors.append(min((1000 * (due + late - p) for p in pulses_s[at - 1 : at + 1]), key=abs))
     middle = statistics.median(errors) if errors else 0.0
     return [abs(error - middle) for error in errors]
 

@@ -183,6 +183,13 @@ class MidiOutput(Output):
 
     def _end(self, channel: int, note: int, due_s: float) -> None:
         if self._sounding.off(channel, note):
+            self._silence(channel, note, due_s)
+
+    def _silence(self, channel: int, note: int, due_s: float) -> None:
+        unsent = next((m for m in self._ready if m[:2] == (NOTE_ON | channel, note)), None)
+        if unsent is not None:  # stopped just before its time: it need not begin
+            self._ready.remove(unsent)
+        else:
             self._put(due_s, NOTE_OFF | channel, note, 64)
 
     def _put_position(self, control: str, value: int, due_s: float) -> None:
@@ -211,7 +218,7 @@ class MidiOutput(Output):
 
     def _end_all(self, now_s: float) -> None:
         for channel, note in self._let_go():
-            self._put(now_s, NOTE_OFF | channel, note, 64)
+            self._silence(channel, note, now_s)
 
     def _panic(self) -> None:
         with self._lock:

@@ -38,16 +38,14 @@ def test_gate_errors_are_about_their_middle() -> None:
 
 def test_phases_are_about_the_way_that_all_take() -> None:
     pulses_s = [0.02 * pulse for pulse in range(100)]
-    record = noted(
-        due_s=[0.5, 1.2, 1.4, 1.6], late_s=[0.0, 0.003, 0.004, 0.003]
-    )  # the first: not settled yet
-    assert live_figures.phases(record, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
+    due_s, late_s = [0.5, 1.2, 1.4, 1.6], [0.0, 0.003, 0.004, 0.003]  # the first: not settled yet
+    assert live_figures.phases(due_s, late_s, pulses_s) == pytest.approx([0.0, 1.0, 0.0])
 
 
 def test_only_the_time_in_which_a_core_stood_is_taken_off_a_notes_lateness() -> None:
     stood_s = [[(1.0, 1.25), (3.0, 4.0)], [(1.125, 1.5)]]
-    notes_s = [(0.5, 0.25), (0.75, 0.5), (1.25, 0.5), (1.5, 0.25), (2.5, 2.0)]
-    assert live_figures.less_standstills(notes_s, stood_s) == [250.0, 250.0, 250.0, 250.0, 1000.0]
+    due_s, late_s = [0.5, 0.75, 1.25, 1.5, 2.5], [0.25, 0.5, 0.5, 0.25, 2.0]
+    assert live_figures.less_standstills(due_s, late_s, stood_s) == [0.25, 0.25, 0.25, 0.25, 1.0]
 
 
 def test_percentiles() -> None:

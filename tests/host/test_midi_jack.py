@@ -64,6 +64,22 @@ def test_every_note_arrives_and_ends(small_weights: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("jack")
+def test_what_is_spelled_but_has_not_begun_when_it_is_stopped_is_not_heard() -> None:
+    receiver = Receiver("synth-one")
+    output = MidiOutput(MidiPorts("jack"), MidiPort(port="synth-one"))
+    output.send(NoteOn(KEYS, 60, 100), 0.0)
+    for stop in (output.release, output.panic, output.close):
+        output.send(NoteOn(KEYS, 60, 100), 0.0)
+        output.prepare(NoteOn(KEYS, 62, 100), 0.0)
+        stop(0.0)
+        output.flush()
+        wait_until("the end", lambda: not hanging(receiver.drain()))
+    assert not [message for message in receiver.all if message[1] == 62]
+    assert not out_of_turn(receiver.all)
+    receiver.close()
+
+
+@pytest.mark.usefixtures("jack")
 def test_a_port_that_vanishes_is_found_again_and_told_what_ended_meanwhile() -> None:
     receiver = Receiver("synth-two")
     settings = MidiPort(
