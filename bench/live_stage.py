@@ -24,7 +24,7 @@ import json, random, sys, threading, time
 from host.instrument import PRIORITY
 from host.priority import real_time
 seconds, spin_s = float(sys.argv[1]), float(sys.argv[2])
-real_time(PRIORITY + 3)
+real_time(PRIORITY + 4)
 sys.setswitchinterval(0.0005)
 condition, chance, late = threading.Condition(), random.Random(1), []
 end_s = due_s = time.monotonic()

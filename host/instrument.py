@@ -1,4 +1,4 @@
-"""The threads that make a performance real: one plans, one sends, one keeps house."""
+"""The threads that make a performance real: one plans, one sends, one writes, one keeps house."""
 
 import datetime
 import gc
@@ -21,8 +21,9 @@ from host.scheduler import Scheduler
 SPIN_S = 0.0004
 PREPARE_S = 0.0015  # so long before its time a chord is spelled, and what ends with it ended
 SYNC_S = 0.5
+RETRY_S = 0.5  # after the disk refused something
 WATCH_PORTS_S = 1.5
-PRIORITY = 20  # of the main thread; housekeeping, planning and sending are one above the other
+PRIORITY = 20  # of the main thread; housekeeping, writing, planning and sending are one above the other
 
 
 class Instrument:
@@ -62,7 +63,9 @@ class Instrument:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._guarded, args=(run, level), name=run.__name__, daemon=True)
-            for level, run in enumerate((self._keep_house, self._plan, self._send), start=PRIORITY + 1)
+            for level, run in enumerate(
+                (self._keep_house, self._write, self._plan, self._send), start=PRIORITY + 1
+            )
         ]
 
     def run(self) -> None:
@@ -75,6 +78,7 @@ class Instrument:
             self._say(refused)
         gc.collect()
         gc.freeze()  # what start-up made stays: collections while playing have little to look at
+        self.performance.written_elsewhere = True
         self._rest_or_play()
         for control in self.performance.table:
             self._tell_position(control)
@@ -89,6 +93,7 @@ class Instrument:
         """Ask it to stop; from anywhere."""
         self._stop.set()
         self.performance.wakeup.set()
+        self.performance.unwritten.set()
         with self.scheduler.wakeup:
             self.scheduler.wakeup.notify_all()
 
@@ -100,6 +105,7 @@ class Instrument:
         for thread in self._threads:
             thread.join(timeout=5.0)
         self.scheduler.close(self.now_s())
+        self.performance.write_out()
         self.piece.close(how)
         if self.failure is not None:
             raise self.failure
@@ -169,6 +175,16 @@ class Instrument:
             while self.now_s() < deadline_s:
                 pass
             scheduler.run_due(self.now_s())
+
+    def _write(self) -> None:
+        """Apart from planning: SQLite syncs the head of a log that it begins anew, and a file system may make wait
+        whoever writes; where the disk is busy, that took a third of a second.
+        """
+        performance = self.performance
+        while not self._stop.is_set():
+            performance.unwritten.wait(RETRY_S)
+            performance.unwritten.clear()
+            performance.write_out()
 
     def _keep_house(self) -> None:
         next_watch_s = 0.0

@@ -235,7 +235,8 @@ class Journal:
 
     def sync(self) -> None:
         """Bring what was written to the disk. For one thread of its own: cards can take half a second."""
-        # The writer never checkpoints, so it never waits for the disk. The log is synced through a descriptor
+        # The writer never checkpoints, and waits for the disk only as it begins the log anew after a checkpoint
+        # (SQLite then syncs the log's head). The log is synced through a descriptor
         # of our own, since SQLite's own ways to sync would hold the write lock meanwhile; closing it is safe:
         # the locks are on other files.
         if self._checkpointer is None:

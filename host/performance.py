@@ -1,7 +1,7 @@
 """Player, clock, journal and scheduler joined: what happens at one moment of the performance.
 
 `step` does all that is due at a time and says when it wants to be called again; host.instrument supplies
-the thread and the real time. Order of effects: notes become final, are written to the journal, then go to
+the thread and the real time. Order of effects: notes become final, are handed to the journal, then go to
 the scheduler; only then may a move change what comes after them.
 """
 
@@ -72,6 +72,8 @@ class Performance:
         self.moved_by: dict[str, str] = {}
         self.wakeup = threading.Event()  # set when a step is wanted sooner than it said
         self.journal_fault = ""
+        self.unwritten = threading.Event()  # set when there is something for `write_out`
+        self.written_elsewhere = False  # by whom waits for that; else what is written is written at once
         self.refused_moves = 0
         self.heard_keys = HeardKeys()
         self.stalls = 0
@@ -102,7 +104,7 @@ class Performance:
             self.move(Move("step", 0.0, "start"))
         tempo = Move("tempo", self._value("tempo"), "start")
         self.clock.set_tempo(self._value("tempo"), now_s)
-        self._keep(lambda: self.journal.write_moves([tempo], self.player.final.state.tick, wall_s))
+        self._keep(partial(self.journal.write_moves, [tempo], self.player.final.state.tick, wall_s))
         self._write([], now_s)  # the first settings, before anything can be chosen under others
         rows = list(past.spelled) if past is not None else []
         self.player.plan_note()
@@ -281,7 +283,7 @@ class Performance:
             self.moved_by["tempo"] = source.name
             move, wall_s = Move("tempo", heard, source.name), now_s + self._wall_offset_s
             tick = math.floor(self.clock.tick_at(now_s))
-            self._keep(lambda: self.journal.write_moves([move], tick, wall_s))
+            self._keep(partial(self.journal.write_moves, [move], tick, wall_s))
 
     def _choose_clock(self, now_s: float) -> None:
         name = self.table["clock"].choices[int(self._value("clock"))]
@@ -296,7 +298,7 @@ class Performance:
         last = {move.control: move.value for move in moves}
         changes = {name: value for name, value in last.items() if self.controls[name] != value}
         self.controls.update(changes)
-        self._keep(lambda: self.journal.write_moves(moves, until_tick, now_s + self._wall_offset_s))
+        self._keep(partial(self.journal.write_moves, moves, until_tick, now_s + self._wall_offset_s))
         if "tempo" in changes:
             self.conductor.set_tempo(self._value("tempo"), now_s)
         if "clock" in changes:
@@ -362,7 +364,7 @@ class Performance:
         wall_times_s = [self.clock.time_of(s.tick) + self._wall_offset_s for s in spelled]
         self._written_settings = settings.number
         if spelled or changed:
-            self._keep(lambda: self.journal.write(spelled, wall_times_s, changed))
+            self._keep(partial(self.journal.write, tuple(spelled), wall_times_s, changed))
 
     def _timed(self, spelled: Iterable[Spelled]) -> list[TimedNote]:
         return [
@@ -377,8 +379,16 @@ class Performance:
         ]
 
     def _keep(self, write: Callable[[], None]) -> None:
-        """Write to the journal; what the disk refuses waits for the next time, in order."""
         self._unwritten.append(write)
+        if self.written_elsewhere:
+            self.unwritten.set()
+        else:
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write to the journal what waits for it; what the disk refuses waits for the next time, in order. On one
+        thread at a time.
+        """
         try:
             while self._unwritten:
                 self._unwritten[0]()

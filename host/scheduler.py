@@ -185,7 +185,8 @@ class Scheduler:
                 deadline_s, _, number, action = heapq.heappop(self._heap)
                 self._run(action, number)
                 if isinstance(action, _Start | _Flush):
-                    late_s = now_s - deadline_s
+                    # What gets its events ahead of their time has that time left.
+                    late_s = now_s - deadline_s - action.output.lead_s
                     self.worst_late_s = max(self.worst_late_s, late_s)
                     self.recent_late_s = max(self.recent_late_s, late_s)
 

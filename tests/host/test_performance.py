@@ -4,6 +4,7 @@ import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -215,22 +216,38 @@ def test_a_write_that_fails_halfway_is_made_whole_later(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_disk_that_makes_wait_delays_no_note_and_misses_none(small_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    stage, slow = Stage(small_weights, tmp_path), Stage(small_weights, tmp_path / "slow")
+    slow.performance.written_elsewhere = True
+    for each in (stage, slow):
+        each.run(2.0)
+        each.performance.move(Move("density", 8.0, "test"))
+        each.run(2.0)
+    assert slow.heard.events == stage.heard.events and record(tmp_path / "slow") == []
+    assert slow.performance.unwritten.is_set()
+    slow.performance.write_out()
+    assert record(tmp_path / "slow") == record(tmp_path) != []
+    for each in (stage, slow):
+        each.kill()
+
+
 def test_a_full_disk_does_not_stop_the_music(
     small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = Stage(small_weights, tmp_path)
     stage.run(2.0)
-    write = Journal.write
+    transaction = Journal._transaction
 
-    def full(*_: object) -> None:
+    def full(*_: object) -> NoReturn:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Journal, "write", full)
+    monkeypatch.setattr(Journal, "_transaction", full)
     before = len(stage.heard.ons())
     stage.run(4.0)
     assert len(stage.heard.ons()) > before
     assert "make room" in stage.performance.journal_fault
-    monkeypatch.setattr(Journal, "write", write)
+    monkeypatch.setattr(Journal, "_transaction", transaction)
     stage.run(4.0)
     assert stage.performance.journal_fault == ""
     stage.kill()
