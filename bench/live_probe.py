@@ -34,9 +34,8 @@ class Record:
         self.sent = 0
         self.moves: deque[tuple[float, str, str]] = deque(maxlen=4096)  # asked: time, control, by whom
         self.plans: deque[dict[str, float]] = deque(maxlen=4096)
-        self.underruns_s: deque[float] = deque(
-            maxlen=4096
-        )  # moments that had passed when their note was final
+        # Moments that had passed when their note was final.
+        self.underruns_s: deque[float] = deque(maxlen=4096)
         self.gate_due_s = array.array("d", bytes(8 * MOST))  # each gate that the board is to open
         self.gate_channel = array.array("b", bytes(MOST))
         self.gates = 0

@@ -81,6 +81,7 @@ class Performance:
         self._marks: deque[tuple[str, int, str]] = deque(maxlen=MAX_WAITING_MOVES)
         self._steps: deque[float] = deque(maxlen=MAX_WAITING_STEPS)
         self._unwritten: deque[Callable[[], None]] = deque(maxlen=MAX_UNWRITTEN)
+        self._writing = threading.Lock()  # at the end whoever closes writes what is left, too
         self._played_scale: int | None = None
         self._wanted_phrase = False
         self._bar_line_s: float | None = None
@@ -386,16 +387,15 @@ class Performance:
             self.write_out()
 
     def write_out(self) -> None:
-        """Write to the journal what waits for it; what the disk refuses waits for the next time, in order. On one
-        thread at a time.
-        """
-        try:
-            while self._unwritten:
-                self._unwritten[0]()
-                self._unwritten.popleft()
-            self.journal_fault = ""
-        except (sqlite3.Error, OSError) as error:
-            self.journal_fault = f"the journal cannot be written ({error}): make room on the disk"
+        """Write to the journal what waits for it; what the disk refuses waits for the next time, in order."""
+        with self._writing:
+            try:
+                while self._unwritten:
+                    self._unwritten[0]()
+                    self._unwritten.popleft()
+                self.journal_fault = ""
+            except (sqlite3.Error, OSError) as error:
+                self.journal_fault = f"the journal cannot be written ({error}): make room on the disk"
 
     def _value(self, name: str) -> float:
         value = self.controls[name]
