@@ -2,16 +2,18 @@
 
 A Kalman filter whose state is (time of the newest pulse, period, change of the period a pulse): a tempo ramp
 is within what it expects, so it is followed without a lag. Every pulse counts exactly once, whatever its
-time: no beat can be doubled or missed. Pure: times are arguments.
+time: no beat can be doubled or missed. A single pulse that is off by more than jitter is trusted less (Huber's
+rule). Pure: times are arguments.
 """
 
 MIDI_CLOCK_PPQN = 24
 JITTER_S = 0.0015  # expected of one pulse, one standard deviation
-AGILITY = 0.08  # how fast the tempo may bend: change of the period's change a pulse is AGILITY x period^2
+AGILITY = 0.04  # how fast the tempo may bend: change of the period's change a pulse is AGILITY x period^2
 SLOWEST_BPM, FASTEST_BPM = (
     10.0,
     600.0,
 )  # twice what the tempo control can do: what is not music is not followed
+TRUSTED = 2.5  # standard deviations; one pulse further off counts as so far: a machine that stood still made it late
 STRAY = 5.0  # standard deviations; two such pulses in a row on one side mean another tempo, not jitter
 STRAY_S = 0.004
 BENDING_PULSES = 4.0  # past the newest pulse a ramp is believed this far, then the tempo stands
@@ -32,6 +34,7 @@ class PulseFollower:
         self.time_s = 0.0  # of the newest pulse, smoothed
         self.arrived_s = float("-inf")  # of the newest pulse, as it came
         self._stray = 0
+        self._far = 0  # on which side the last pulse was further off than is trusted
 
     def set_tempo(self, tempo_bpm: float) -> None:
         """Believe a tempo until pulses tell another."""
@@ -72,9 +75,10 @@ class PulseFollower:
             return
         self._predict()
         expected_s = JITTER_S * JITTER_S + self._p00
+        deviation_s = expected_s**0.5
         off_s = t_s - self.time_s
-        if abs(off_s) > STRAY * expected_s**0.5 + STRAY_S:
-            side = 1 if off_s > 0 else -1
+        side = 1 if off_s > 0 else -1
+        if abs(off_s) > STRAY * deviation_s + STRAY_S:
             self._stray = self._stray + side if self._stray * side > 0 else side
             if abs(self._stray) >= 2:
                 self._period = self._bounded(t_s - before_s)
@@ -82,10 +86,11 @@ class PulseFollower:
                 self._doubt()
                 self._anchor(t_s)
                 return
-            off_s = side * STRAY * expected_s**0.5
         else:
             self._stray = 0
-        self._correct(off_s, expected_s)
+        trusted_s = (STRAY if self._far == side else TRUSTED) * deviation_s
+        self._far = side if abs(off_s) > TRUSTED * deviation_s else 0
+        self._correct(side * min(abs(off_s), trusted_s), expected_s)
 
     def pulses_at(self, now_s: float) -> float:
         """The position at a time, in pulses; the newest pulse's own time gives (about) its number."""
@@ -106,7 +111,7 @@ class PulseFollower:
     def _anchor(self, t_s: float) -> None:
         """Take a pulse's time as it is: nothing is known about the phase."""
         self._anchored = True
-        self._stray = 0
+        self._stray = self._far = 0
         self.time_s = t_s
         self._p00, self._p01, self._p02 = JITTER_S * JITTER_S, 0.0, 0.0
 
