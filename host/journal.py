@@ -1,7 +1,7 @@
 """The piece on disk: every token, setting and move, so that it goes on after any death of the process.
 
 SQLite in WAL mode. Notes are written before they are played; a kill loses nothing that was written. Which of
-them were played is kept beside it, in eight bytes of shared memory that the scheduler sets (`Playhead`).
+them were played is kept beside it, in shared memory that the scheduler sets (`Playhead`).
 A power cut can also lose what the operating system still held back: `sync` bounds that (host.instrument calls
 it twice a second).
 

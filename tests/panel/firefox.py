@@ -102,9 +102,9 @@ class FirefoxPage:
         """The value of an expression, in JSON's terms."""
         answer = self._browser.ask(
             "script.evaluate",
-            expression=f"(async () => JSON.stringify(await ({expression})))()",
+            expression=f"JSON.stringify({expression})",
             target={"context": self._context},
-            awaitPromise=True,
+            awaitPromise=False,
             userActivation=False,
         )
         assert answer["type"] == "success", f"{expression}: {answer['exceptionDetails']['text']}"

@@ -110,7 +110,8 @@ def test_the_page_sounds(box: Box, open_page: Callable[..., FirefoxPage]) -> Non
     page.click("#sound")
     pressed = "document.querySelector('#sound').getAttribute('aria-pressed') === 'true'"
     wait_until(partial(page.evaluate, pressed), "it is switched on")
-    sounding = "import('/main.js').then(({panel}) => panel.sound.orchestra?.sounding.size ?? 0)"
+    page.evaluate("void import('/main.js').then(({ panel }) => { window.panel = panel; })")
+    sounding = "window.panel?.sound.orchestra?.sounding.size ?? 0"
     wait_until(partial(page.evaluate, sounding), "voices sound")
     assert page.text("#faults") == ""
     page.click("#sound")
