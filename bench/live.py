@@ -163,7 +163,7 @@ def soak(weights: Path | None, minutes: float, busy: bool, progress: Callable[[s
 
 def apart(measurement: Callable[..., Any], *arguments: Any) -> Any:
     """Measure in a process of its own: JACK's library does not survive one server after the other."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=stage.die_with_parent) as pool:
         return pool.submit(measurement, *arguments).result()
 
 
