@@ -204,7 +204,7 @@ def _play(
         spent_s = time.monotonic() - began_s
         share = (player.processor_s() - processor_s) / spent_s
         others = (stage.machine_busy_s() - machine_s) / spent_s
-        resident = player.resident_bytes()
+        resident, lag_s = player.resident_bytes(), gear.board.worst_lag_s
         report, noted = player.end()
         _listen_for(gear, 1.5)
         late_s = json.loads(nothing.communicate(timeout=60)[0])
@@ -228,7 +228,7 @@ def _play(
             "underruns": sum(due >= began_s for due in noted["underruns_s"]),
             "report": report, "noted": noted, "gear": gear, "seconds": spent_s, "busy": busy,
             "player_cores": share, "machine_cores": others, "resident_bytes": resident,
-            "board_lag_ms": gear.board.worst_lag_s * 1000,
+            "board_lag_ms": lag_s * 1000,
         }  # fmt: skip
 
 
