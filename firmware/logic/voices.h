@@ -12,8 +12,9 @@ constexpr uint8_t kQueueSize = 32;
 // What an ATmega328P needs from the look at the clock to the gates' pins, and to the middle of four voltages.
 constexpr uint8_t kGateDelayUs = 26;
 constexpr uint8_t kCvDelayUs = 52;
-// Events are begun one at a time, 70 us each: so much sooner, four that are due together are all in time.
-constexpr uint16_t kBeginMarginUs = 300;
+// Events are begun one at a time, 70 us each: so much sooner, eleven that are due together (what ends on every
+// output, what begins on it, a clock) are all in time.
+constexpr uint16_t kBeginMarginUs = 800;
 // Room before the settling time in which four voltages can be written and their gates be planned.
 constexpr uint8_t kCvWriteMarginUs = 140;
 // How near an event must be for the interrupt to wait for it; above the time the timer wakes it early.
@@ -237,7 +238,9 @@ class Voices {
         if (levels_[i].slew_ms == 0) Out::WriteDac(i, levels_[i].dac_code);
       }
     }
-    const uint32_t settled_us = Out::NowUs() + timing_.settle_us + 1;  // 1: the clock rounds down
+    const uint32_t written_us = Out::NowUs();
+    RunGates(written_us + kGateDelayUs);  // gates that are due with the voltages do not wait for the books
+    const uint32_t settled_us = written_us + timing_.settle_us + 1;  // 1: the clock rounds down
     for (uint8_t i = 0, bit = 1; i < kVoices; ++i, bit <<= 1) {
       if (levels & bit) NoteCv(i, levels_[i].dac_code, levels_[i].slew_ms, now_us);
       if (notes & bit) {

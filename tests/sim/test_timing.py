@@ -207,6 +207,33 @@ def test_voltages_without_gates_are_in_time_together(bench: Bench, levels: int) 
     assert status.late == 0
 
 
+@pytest.mark.parametrize("levels", [0, 1, 2, 4])
+def test_gates_and_voltages_that_belong_to_no_gate_are_in_time_together(bench: Bench, levels: int) -> None:
+    """What the box sends on a beat: gates that end and begin, notes with their voltages, a clock as voltage."""
+    bench.open()
+    gates_us: list[float] = []
+    voltages_us: list[float] = []
+    for turn in range(20):
+        due = bench.now_us + 30_000
+        pins, writes = len(bench.sim.pins), len(bench.sim.dac_writes)
+        for channel in range(4):
+            if turn:
+                bench.host.send(Gate(channel, 0, due))
+            bench.host.send(Gate(channel, 1, due))
+        for channel in range(levels):
+            bench.host.send(Cv(channel, due, 16_000 + 16 * turn))
+        bench.host.run_us(50_000)
+        rises = [p for p in bench.sim.pins[pins:] if p.high and p.pin in GATE_PINS]
+        assert len(rises) == 4 and len(bench.sim.dac_writes) - writes == levels
+        gates_us += [bench.sim.board_us(p.cycle) - due for p in rises]
+        voltages_us += [bench.sim.board_us(w.cycle) - due for w in bench.sim.dac_writes[writes:]]
+    print(f"gates {min(gates_us)} to {max(gates_us)} us, voltages {min(voltages_us, default=0)} to", end=" ")
+    print(max(voltages_us, default=0))
+    assert max(map(abs, gates_us)) <= 40 and max(map(abs, voltages_us), default=0) <= 30
+    status = [r.message for r in bench.keep(200_000) if isinstance(r.message, Status)][-1]
+    assert status.late == 0
+
+
 def test_of_two_voltages_at_nearly_the_same_time_the_later_stays(bench: Bench) -> None:
     bench.open()
     due = bench.now_us + 30_000
