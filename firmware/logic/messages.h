@@ -7,7 +7,7 @@ constexpr uint8_t kProtocolHighest = 1;
 
 constexpr uint8_t kFirmwareMajor = 0;
 constexpr uint8_t kFirmwareMinor = 2;
-constexpr uint8_t kFirmwarePatch = 0;
+constexpr uint8_t kFirmwarePatch = 1;
 
 constexpr uint8_t kMaxPadding = 24;
 constexpr uint8_t kMaxPayload = 10 + kMaxPadding;

@@ -61,7 +61,7 @@ def test_connect_play_turn_and_close(sim_board: SimBoard) -> None:
         wait_for(lambda: sim_board.sim.gates()[1], "the note")
         assert sim_board.sim.dac_writes[-1].dac_code == 2000
         status = board.status()
-        assert (status.board, status.firmware, status.connected) == ("Nano", "0.2.0", True)
+        assert (status.board, status.firmware, status.connected) == ("Nano", "0.2.1", True)
         assert status.round_trip_s > 0
     finally:
         board.close()
