@@ -185,7 +185,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
 def test_a_stopped_build_resumes(tmp_path: Path, how: signal.Signals) -> None:
     """Cut down in the middle by a real signal, it goes on with what is missing and ends the same."""
     source, out, whole = tmp_path / "mine", tmp_path / "out", tmp_path / "whole"
-    write_tunes(source, 400)
+    write_tunes(source, 800)
     arguments = ["archive", "build", "--json", "--workers", "2", "--out", str(out), str(source)]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMIT_AT_ONCE, *arguments],
@@ -201,10 +201,10 @@ def test_a_stopped_build_resumes(tmp_path: Path, how: signal.Signals) -> None:
         assert process.returncode == 130
         assert b"run the same command again" in errors
     done = _read(out)
-    assert 20 <= done < 400
+    assert 20 <= done < 800
     counts = build(out, [str(source)], workers=2)
     assert counts["cached"] == done
-    assert counts["ok"] == 400 - done
+    assert counts["ok"] == 800 - done
     build(whole, [str(source)], workers=2)
     columns = "id, path, cluster, split, notes"
     assert rows(out, columns) == rows(whole, columns)
