@@ -64,7 +64,7 @@ class Piece:
     def close(self, how: str) -> None:
         """The run ended in order."""
         self.journal.ended(how)
-        self.sync()
+        self.journal.sync()
         self.journal.close()
         self.playhead.close()
 

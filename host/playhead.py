@@ -38,24 +38,27 @@ class Playhead:
         left, of = _record(memory) if memory is not None else (0, 0)
         if run and of == run:
             position = left
-        self._run = secrets.randbits(63) + 1  # never the 0 of files that know no runs
+        run = secrets.randbits(63) + 1  # never the 0 of files that know no runs
         # The disk first: what is in memory counts only together with it.
-        os.pwrite(self._file, _RECORD.pack(position, self._run), 0)
+        os.pwrite(self._file, _RECORD.pack(position, run), 0)
         if memory is None:
             self._memory = mmap.mmap(self._file, _RECORD.size)
         else:
-            os.pwrite(memory, _RECORD.pack(position, self._run), 0)
+            os.pwrite(memory, _RECORD.pack(position, run), 0)
             self._memory = mmap.mmap(memory, _RECORD.size)
             os.close(memory)
+        self._position = memoryview(self._memory)[:8].cast("q")
 
     @property
     def position(self) -> int:
         """The last note played; 0 when none was."""
-        return int(_RECORD.unpack_from(self._memory)[0])
+        return self._position[0]
 
     def set(self, position: int) -> None:
-        """A note was played. Costs a memory write: for the scheduler's thread."""
-        _RECORD.pack_into(self._memory, 0, position, self._run)
+        """A note was played. One store of eight bytes, for the scheduler's thread: no kill can come amidst it
+        (struct's pack_into would set zeros first).
+        """
+        self._position[0] = position
 
     def sync(self) -> None:
         """Wait until the disk has it."""
@@ -63,8 +66,9 @@ class Playhead:
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Let another process play the piece."""
+        """Bring it to the disk, and let another process play the piece."""
         self.sync()
+        self._position.release()
         self._memory.close()
         self._shared.unlink(missing_ok=True)
         os.close(self._file)
