@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from host.journal import Identity, Journal, JournalRefusedError, Past
 from host.playhead import Playhead
+from model.errors import NoonsongError
 
 CRASH_LOOP_STARTS = 3  # within a minute, from the same place
 
@@ -34,6 +36,23 @@ class Piece:
 
         Raises NoonsongError when another process plays it or the folder cannot be written.
         """
+        try:
+            self._open(path, identity, memory_tokens, wall_s, say, seed)
+        except (OSError, sqlite3.Error) as error:
+            raise NoonsongError(
+                f"the piece cannot be kept in {path.parent} ({error}): make room there and allow writing, or name"
+                " another place with --journal"
+            ) from error
+
+    def _open(
+        self,
+        path: Path,
+        identity: Identity,
+        memory_tokens: int,
+        wall_s: float,
+        say: Callable[[str], None],
+        seed: int | None,
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.playhead = Playhead(path.with_name(path.name + "-playhead"))
         new_seed = secrets.randbits(63) if seed is None else seed

@@ -86,3 +86,13 @@ def test_two_cannot_play_one_piece(small_weights: Path, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert second.returncode == 2 and b"another noonsong" in errors
+
+
+def test_a_place_that_cannot_be_written_is_named(small_weights: Path, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    for folder in (in_the_way, Path("/proc/none")):
+        process = start(small_weights, folder, "--seconds", "1")
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 2
+        assert f"cannot be kept in {folder}" in errors.decode() and b"Traceback" not in errors
